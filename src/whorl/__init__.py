@@ -1,0 +1,31 @@
+"""Whorl: an ASGI server for Python whose event loop you choose.
+
+import whorl
+
+if __name__ == "__main__":
+    whorl.run("main:app", port=8000, loop="uvloop")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from whorl.errors import ConfigError, StartError, WhorlError
+from whorl.version import __version__
+
+if TYPE_CHECKING:
+    from whorl.config import Config
+    from whorl.server import Server, run
+
+__all__ = ["Config", "ConfigError", "Server", "StartError", "WhorlError", "__version__", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what serves when it is first asked for: `whorl --help` needs no event loop."""
+    if name == "Config":
+        from whorl.config import Config
+
+        return Config
+    if name in ("Server", "run"):
+        import whorl.server
+
+        return getattr(whorl.server, name)
+    raise AttributeError(f"module 'whorl' has no attribute {name!r}")

@@ -1,0 +1,69 @@
+"""What must hold between settings that are each sound by themselves.
+
+One literal table, checked by `config.check` whenever a configuration is made. A relation is skipped when one of its
+settings is not sound, so that one mistake makes one complaint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from whorl.platform import HERE
+
+__all__ = ["RELATIONS", "Relation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A rule about a few settings.
+
+    Args:
+        settings: their names.
+        holds: whether the rule is kept; called with the settings' values in that order.
+        sentence: what to say when it is not; {0}, {1} are the settings as the user wrote them.
+    """
+
+    settings: tuple[str, ...]
+    holds: Callable[..., bool]
+    sentence: str
+
+
+RELATIONS: Final = (
+    Relation(
+        ("fd", "uds"),
+        lambda fd, uds: fd is None or uds is None,
+        "{0} and {1} are two places to listen on: give one of them",
+    ),
+    Relation(
+        ("uds",),
+        lambda uds: uds is None or HERE.has_unix_sockets,
+        "{0} cannot work, because asyncio has no Unix sockets on this platform: give a host and a port",
+    ),
+    Relation(
+        ("fd",),
+        lambda fd: fd is None or HERE.has_inherited_sockets,
+        "{0} cannot work, because sockets are not inherited by number on Windows: give a host and a port",
+    ),
+    Relation(
+        ("uds_mode", "uds"),
+        lambda uds_mode, uds: uds_mode == 0o666 or uds is not None,
+        "{0} sets the permissions of a Unix socket, but there is none: give {1}, or leave it out",
+    ),
+    Relation(
+        ("limit_max_requests_jitter", "limit_max_requests"),
+        lambda jitter, limit: jitter == 0 or limit is not None,
+        "{0} is added to {1}, which is not set: give {1}, or leave it out",
+    ),
+    Relation(
+        ("buffer_response_low", "buffer_response_high"),
+        lambda low, high: low <= high,
+        "{0} must not be more than {1}",
+    ),
+    Relation(
+        ("lifespan", "interface"),
+        lambda lifespan, interface: lifespan != "on" or interface != "wsgi",
+        "{0} cannot be on, because a WSGI application ({1}) has no lifespan: write off or auto",
+    ),
+)

@@ -1,0 +1,142 @@
+"""What decides by platform, in one place.
+
+Everything that is otherwise on Windows, on PyPy or on an older Python is a property here, asked by name; nobody else
+compares `sys.platform`. The facts are fields, so a test asks about Windows by passing `Platform(system="win32")`.
+
+Anybody may import this module; it imports nothing of Whorl, and nothing heavy before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["HERE", "READ_ONLY", "Platform", "claim_address", "peer_is_gone", "reset_on_close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The facts that decide something. Each default is this process's own.
+
+    Args:
+        system: as `sys.platform` spells it: `linux`, `darwin`, `win32` …
+        implementation: as `sys.implementation.name` spells it: `cpython`, `pypy` …
+        python: the version of the Python language, major, minor, micro.
+    """
+
+    system: str = sys.platform
+    implementation: str = sys.implementation.name
+    python: tuple[int, int, int] = sys.version_info[:3]
+
+    @property
+    def is_windows(self) -> bool:
+        return self.system == "win32"
+
+    @property
+    def is_pypy(self) -> bool:
+        return self.implementation == "pypy"
+
+    @property
+    def python_version(self) -> str:
+        """`3.13.0`."""
+        return ".".join(map(str, self.python))
+
+    @property
+    def has_unix_sockets(self) -> bool:
+        """Whether asyncio offers Unix sockets: it has none on Windows, whatever the system itself can do."""
+        return not self.is_windows
+
+    @property
+    def has_inherited_sockets(self) -> bool:
+        """Whether a socket can be handed to a child process as a file descriptor: on Windows those are for files."""
+        return not self.is_windows
+
+    @property
+    def has_sendfile(self) -> bool:
+        """Whether there is sendfile(2), which copies from a file to a socket inside the kernel."""
+        return not self.is_windows
+
+    @property
+    def leaving_signals(self) -> tuple[str, ...]:
+        """The names of the signals that ask a process to leave; SIGBREAK is Ctrl+Break."""
+        return ("SIGINT", "SIGTERM", "SIGBREAK") if self.is_windows else ("SIGINT", "SIGTERM")
+
+    @property
+    def signals_wake_loops(self) -> bool:
+        """Whether a signal ends the system call that a loop waits in. Ctrl+C does not end select() on Windows."""
+        return not self.is_windows
+
+    @property
+    def asyncio_loop(self) -> str:
+        """What makes asyncio's own loop, as `<module>:<class>`. On Windows the Selector has no subprocesses."""
+        return "asyncio:ProactorEventLoop" if self.is_windows else "asyncio:SelectorEventLoop"
+
+    @property
+    def asyncio_bears_resets(self) -> bool:
+        """Whether the listeners of asyncio's own loops take no harm from a client that resets before it was accepted.
+
+        On Windows, the Proactor's never accepts again (CPython gh-93821), and the Selector's logs a traceback.
+        """
+        return not self.is_windows
+
+
+HERE = Platform()
+"""The platform this process runs on."""
+
+READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""How to open a file for reading octets. Without O_NONBLOCK, opening a FIFO would wait for a writer."""
+
+RESET_ON_CLOSE = struct.pack("HH" if HERE.is_windows else "ii", 1, 0)
+"""`struct linger` of socket(7): on, and not a second."""
+
+
+def claim_address(handle: socket.socket) -> None:
+    """Have bind(2) take an address that was in use a moment ago, and refuse one that somebody listens on."""
+    import socket
+
+    if sys.platform == "win32":
+        # There, SO_REUSEADDR would let two servers take the same port, and nothing is in use for long.
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def reset_on_close(descriptor: int) -> None:
+    """Have closing destroy a connection (RST) and not end it, so that its other end sees an error.
+
+    Args:
+        descriptor: of the socket, which stays as open as it was.
+
+    Raises:
+        OSError, ValueError: there is no such socket any more.
+    """
+    import socket
+
+    handle = socket.socket(fileno=descriptor)
+    try:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    finally:
+        handle.detach()
+
+
+def peer_is_gone(descriptor: int) -> bool:
+    """Whether the other end of a connected socket has closed or reset it whole; half-closing does not count.
+
+    Args:
+        descriptor: the socket's file descriptor.
+
+    Returns:
+        False where the system has no poll(2): there, writing tells.
+    """
+    if descriptor < 0 or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # POLLHUP and POLLERR come unasked
+    return bool(poll.poll(0))
