@@ -1,0 +1,9 @@
+"""Name -> event loop: what is installed, what `auto` picks and why. See README.md beside this file."""
+
+from __future__ import annotations
+
+from whorl.loops.choice import LoopChoice, resolve
+from whorl.loops.made import MadeLoop
+from whorl.loops.registry import Feature
+
+__all__ = ["Feature", "LoopChoice", "MadeLoop", "resolve"]

@@ -1,0 +1,51 @@
+"""Whether log lines are coloured, and how (ECMA-48 SGR; no-color.org and force-color.org for the two variables).
+
+The stream that is written decides, not standard output in general: `whorl main:app 2>errors.txt` colours the access
+lines and keeps the file plain.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TextIO
+
+__all__ = ["paint_level", "paint_status", "wants_colours"]
+
+RESET = "\x1b[0m"
+LEVEL_COLOURS = {
+    logging.DEBUG: "\x1b[36m",
+    logging.INFO: "\x1b[32m",
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[1;31m",
+}
+STATUS_COLOURS = {1: "\x1b[37m", 2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
+
+
+def wants_colours(stream: TextIO, use_colors: bool | None) -> bool:
+    """Decide for one stream: the setting, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal that can.
+
+    Args:
+        stream: where the lines go.
+        use_colors: the setting; None leaves it to the rest.
+    """
+    if use_colors is not None:
+        return use_colors
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint_level(number: int, text: str) -> str:
+    """A level's word in its colour; a level that is not one of logging's own stays plain."""
+    colour = LEVEL_COLOURS.get(number)
+    return f"{colour}{text}{RESET}" if colour else text
+
+
+def paint_status(status: int) -> str:
+    """A status code in the colour of its class (RFC 9110 section 15)."""
+    colour = STATUS_COLOURS.get(status // 100)
+    return f"{colour}{status}{RESET}" if colour else str(status)

@@ -1,0 +1,202 @@
+"""The two loggers of a server, `whorl.error` and `whorl.access`, and how the configuration sets them up.
+
+`whorl.error` carries what the operator should know and goes to standard error; `whorl.access` carries one line per
+response and goes to standard output. `log_config` chooses who decides: None is our own lines, below; a file's name or
+a dictionary is the user's own, see `logging.config`; an empty dictionary touches nothing, and what the program around
+us configured stands.
+
+Our own setting is put together by hand and not with `logging.config.dictConfig`, which closes every handler in the
+process: it would silence files that a program around us has open. Nobody else's logger, handler or level is touched.
+
+The command line or the server calls `configure` once per process. Two servers in one process share the loggers, as
+`logging` has it: the last one's levels hold.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import logging.config
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from whorl.errors import ConfigError
+from whorl.observe.colours import paint_level, paint_status, wants_colours
+
+__all__ = [
+    "ACCESS_LINE",
+    "ACCESS_LOGGER",
+    "ERROR_LOGGER",
+    "TIME_FORMAT",
+    "AccessFormatter",
+    "LineFormatter",
+    "LineHandler",
+    "LogSettings",
+    "configure",
+]
+
+ERROR_LOGGER = "whorl.error"
+ACCESS_LOGGER = "whorl.access"
+
+ACCESS_LINE = '%s "%s %s HTTP/%s" %s %d %.1fms'
+"""The message of an access record: client, method, target, version, status, octets of content, milliseconds."""
+STATUS_AT = 4
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class LogSettings(Protocol):
+    """What this layer reads of the configuration."""
+
+    @property
+    def log_level(self) -> str: ...
+
+    @property
+    def log_config(self) -> str | os.PathLike[str] | Mapping[str, Any] | None: ...
+
+    @property
+    def use_colors(self) -> bool | None: ...
+
+    @property
+    def access_log(self) -> bool: ...
+
+
+class LineFormatter(logging.Formatter):
+    """Time, level, message. A `log_config` of one's own may name it: `"()": "whorl.observe.logs.LineFormatter"`.
+
+    Args:
+        colours: whether the level's word is coloured.
+    """
+
+    def __init__(self, colours: bool = False) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", TIME_FORMAT)
+        self.colours = colours
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if not self.colours:
+            return super().formatMessage(record)
+        level = paint_level(record.levelno, f"{record.levelname:<7}")
+        return f"{record.asctime} {level} {record.message}"
+
+
+class AccessFormatter(logging.Formatter):
+    """Time and message: an access line has no level. It may be named in a `log_config` as well.
+
+    Args:
+        colours: whether the status is coloured.
+    """
+
+    def __init__(self, colours: bool = False) -> None:
+        super().__init__("%(asctime)s %(message)s", TIME_FORMAT)
+        self.colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        status = getattr(record, "status", None)
+        args = record.args
+        if self.colours and isinstance(status, int) and isinstance(args, tuple):
+            record = copy.copy(record)  # other handlers see the same record
+            record.args = (*args[:STATUS_AT], paint_status(status), *args[STATUS_AT + 1 :])
+        return super().format(record)
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Our own handler on either logger, so that it can be told from those that somebody else attached."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A stream that is gone has nobody to complain to, least of all once per line."""
+        if not (isinstance(sys.exception(), OSError) or self.stream.closed):
+            super().handleError(record)
+
+
+def configure(settings: LogSettings) -> None:
+    """Set up logging for this process.
+
+    Args:
+        settings: `log_level`, `log_config`, `use_colors` and `access_log` of the configuration. Level and colours are
+            for our own lines; a `log_config` says its own.
+
+    Raises:
+        ConfigError: `log_config` cannot be read or does not configure logging.
+    """
+    if settings.log_config is None:
+        _install(ERROR_LOGGER, sys.stderr, LineFormatter, settings)
+        _install(ACCESS_LOGGER, sys.stdout if settings.access_log else None, AccessFormatter, settings)
+    elif settings.log_config != {}:
+        _apply(settings.log_config)
+
+
+def _install(
+    name: str, stream: TextIO | None, formatter: Callable[[bool], logging.Formatter], settings: LogSettings
+) -> None:
+    """Give a logger our handler in place of an earlier one of ours. Handlers that somebody else attached stay."""
+    logger = logging.getLogger(name)
+    for earlier in [handler for handler in logger.handlers if isinstance(handler, LineHandler)]:
+        logger.removeHandler(earlier)
+        earlier.close()
+    logger.setLevel(settings.log_level.upper())
+    logger.propagate = False
+    logger.disabled = False
+    if stream is not None:  # a program without a console has none
+        handler = LineHandler(stream)
+        handler.setFormatter(formatter(wants_colours(stream, settings.use_colors)))
+        logger.addHandler(handler)
+
+
+def _apply(log_config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
+    """Hand the user's own configuration to `logging`. Loggers that exist stay enabled unless it says otherwise."""
+    source = "log_config" if isinstance(log_config, Mapping) else f"log_config {os.fspath(log_config)}"
+    try:
+        if isinstance(log_config, Mapping):
+            logging.config.dictConfig({"disable_existing_loggers": False, **log_config})
+            return
+        path = Path(log_config)
+        text = path.read_text("utf-8")
+        if path.suffix.lower() == ".ini":
+            logging.config.fileConfig(io.StringIO(text), disable_existing_loggers=False)
+        else:
+            logging.config.dictConfig({"disable_existing_loggers": False, **_parse(path, text)})
+    except ConfigError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{source} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        raise ConfigError(f"{source} does not configure logging: {_reason(error)}") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    readers: dict[str, Callable[[str], Any]] = {
+        ".json": json.loads,
+        ".toml": tomllib.loads,
+        ".yaml": _load_yaml,
+        ".yml": _load_yaml,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigError(
+            f"log_config {path} is of no known kind: its name must end in .json, .toml, .yaml, .yml or .ini"
+        )
+    content = reader(text)
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"log_config {path} does not hold a table: write a dictionary as logging.config.dictConfig takes it"
+        )
+    return content
+
+
+def _load_yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise ConfigError("log_config in YAML needs PyYAML: pip install 'whorl[yaml]'") from None
+    return yaml.safe_load(text)
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in one line. `dictConfig` says only which part it could not make; the cause below says why."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{text}: {_reason(error.__cause__)}" if error.__cause__ is not None else text
