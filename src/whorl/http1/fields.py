@@ -1,0 +1,123 @@
+"""Request field lines (RFC 9112 section 5): from a raw line to its checked name and value.
+
+Clients repeat themselves, so a line that was checked once is remembered and found again with one look-up; that is
+what makes a strict parser in Python as fast as one in C. Only names from a list are remembered, so no credential is
+ever kept, and the table is bounded. One `FieldLines` belongs to one server and is shared by its connections. Called
+by `head` and `body` (trailers). It must not know what a field means beyond marking those that decide framing and
+connection handling.
+"""
+
+from __future__ import annotations
+
+from whorl.http1.grammar import FIELD_VALUE, TOKEN, check_host
+from whorl.http1.refusal import Refusal
+
+__all__ = [
+    "CONNECTION",
+    "CONTENT_LENGTH",
+    "EXPECT",
+    "HOST",
+    "PLAIN",
+    "TE",
+    "TRANSFER_ENCODING",
+    "UPGRADE",
+    "Field",
+    "FieldLines",
+]
+
+Field = tuple[bytes, bytes]
+
+# What a field decides about its message; everything else is PLAIN and only passed on.
+PLAIN, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE, UPGRADE = range(8)
+
+MARKS = {
+    b"host": HOST,
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"connection": CONNECTION,
+    b"expect": EXPECT,
+    b"te": TE,
+    b"upgrade": UPGRADE,
+}
+
+# Names whose lines repeat and carry no secret. Not here on purpose: cookie, authorization, referer, anything that
+# names one person or one request.
+REPEATING = """
+accept accept-charset accept-encoding accept-language cache-control connection content-encoding content-length
+content-type dnt expect host origin pragma priority sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness
+sec-ch-ua-full-version-list sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform sec-ch-ua-platform-version
+sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc sec-websocket-extensions sec-websocket-version te
+trailer transfer-encoding upgrade upgrade-insecure-requests user-agent x-forwarded-host x-forwarded-port
+x-forwarded-proto x-requested-with
+"""
+
+
+def _known_names() -> dict[bytes, tuple[bytes, int, bool]]:
+    """The names worth a look-up, as clients write them: in lower case and With-Capitals."""
+    known = {}
+    for text in REPEATING.split():
+        lower = text.encode()
+        for name in (lower, lower.title()):
+            known[name] = (lower, MARKS.get(lower, PLAIN), True)
+    return known
+
+
+NAMES = _known_names()
+
+REMEMBERED_LINES = 1024
+REMEMBERED_LINE_BYTES = 512
+
+
+class FieldLines:
+    """Checks field lines, and remembers those that clients repeat.
+
+    `known` maps a raw line to its `(name, value)` pair and mark; readers look there first and call `parse` for a line
+    that is not in it.
+    """
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, tuple[Field, int]] = {}
+
+    def parse(self, line: bytes) -> tuple[Field, int]:
+        """Check one field line, without its CRLF.
+
+        Args:
+            line: the octets of the line.
+
+        Returns:
+            The field, its name in lower case and its value without the white space around it, and its mark.
+
+        Raises:
+            Refusal: 400, where the line is no field line (RFC 9112 section 5).
+        """
+        name, colon, value = line.partition(b":")
+        entry = NAMES.get(name)
+        if entry is not None and colon:
+            lower, mark, repeats = entry
+        else:
+            lower, mark, repeats = self._check_name(line, name, colon)
+        value = value.strip(b" \t")
+        if value.translate(None, FIELD_VALUE):
+            raise Refusal(400, "A field value holds a control character (RFC 9110 section 5.5).")
+        if mark == HOST:
+            check_host(value)
+        field = ((lower, value), mark)
+        if repeats and len(line) <= REMEMBERED_LINE_BYTES:
+            if len(self.known) >= REMEMBERED_LINES:
+                self.known.clear()
+            self.known[line] = field
+        return field
+
+    def _check_name(self, line: bytes, name: bytes, colon: bytes) -> tuple[bytes, int, bool]:
+        if line[:1] in (b" ", b"\t"):
+            raise Refusal(400, "A field line is folded (RFC 9112 section 5.2).")
+        if not colon:
+            raise Refusal(400, "A field line has no colon (RFC 9112 section 5).")
+        if name[-1:] in (b" ", b"\t"):
+            raise Refusal(400, "White space stands before the colon of a field line (RFC 9112 section 5.1).")
+        if not name or name.translate(None, TOKEN):
+            raise Refusal(400, "A field name is not a token (RFC 9110 section 5.1).")
+        lower = name.lower()
+        return NAMES.get(lower, (lower, PLAIN, False))

@@ -1,0 +1,290 @@
+"""The head of a request: request line and header section (RFC 9112 sections 2, 3, 5, 6 and 9.3; RFC 9110 sections 7.2
+and 10.1.1).
+
+`parse_head` turns the octets of a whole head into a `RequestHead`, or refuses. What it refuses is everything that two
+servers could read in two ways: more than one Host, Content-Length beside Transfer-Encoding, white space where none
+belongs. Called by `reader`. It must not know buffers or sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whorl.http1.fields import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    HOST,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    Field,
+    FieldLines,
+)
+from whorl.http1.grammar import DIGITS, TARGET, TOKEN, check_host, tokens
+from whorl.http1.refusal import Refusal
+
+__all__ = ["CHUNKED", "Limits", "RequestHead", "check_request_line", "parse_head"]
+
+# What stands in RequestHead.body_bytes where the length is not known beforehand.
+CHUNKED = -1
+
+SLASH = 0x2F
+
+METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")}
+
+# A Content-Length longer than this is no length but an attack on somebody's integers (RFC 9110 section 8.6).
+CONTENT_LENGTH_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request head may cost. The defaults' reasons stand in ARCHITECTURE.md.
+
+    Attributes:
+        request_line_bytes: longest request line, without its CRLF; longer is 414.
+        header_section_bytes: longest header section, each line with its CRLF; longer is 431. A trailer
+            section has the same limit.
+        header_fields: most field lines; more is 431.
+        harmless_bytes: a head no longer than this keeps both limits.
+    """
+
+    request_line_bytes: int = 16 * 1024
+    header_section_bytes: int = 64 * 1024
+    header_fields: int = 128
+    harmless_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "harmless_bytes", min(self.request_line_bytes, self.header_section_bytes))
+
+
+class RequestHead:
+    """One request, as far as its head tells.
+
+    Attributes:
+        method: the method token, as sent.
+        target: the origin-form of the request-target, path and query: what absolute-form named beyond it went
+            into Host. `*` for asterisk-form.
+        version: "1.1" or "1.0". A higher minor version is served as 1.1 (RFC 9110 section 2.5).
+        fields: the field lines in order, names in lower case.
+        body_bytes: the length of the body; 0 for none, CHUNKED where it comes in chunks.
+        keep_alive: whether the connection outlives this request (RFC 9112 section 9.3).
+        expects_continue: whether the client waits for 100 before it sends the body.
+        accepts_trailers: whether the client understands response trailers (TE: trailers).
+        upgrade: the value of Upgrade where Connection names it, else empty.
+    """
+
+    __slots__ = (
+        "accepts_trailers",
+        "body_bytes",
+        "expects_continue",
+        "fields",
+        "keep_alive",
+        "method",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(self, method: str, target: bytes, version: str, fields: list[Field]) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.fields = fields
+        self.body_bytes = 0
+        self.keep_alive = version == "1.1"
+        self.expects_continue = False
+        self.accepts_trailers = False
+        self.upgrade = b""
+
+
+def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
+    """Read a whole head.
+
+    Args:
+        octets: request line and field lines, without the empty line that ends them.
+        limits: what the head may cost.
+        lines: the server's field lines.
+
+    Returns:
+        The request's head.
+
+    Raises:
+        Refusal: with the status that answers the request.
+    """
+    rest = octets.split(b"\r\n")
+    first = rest.pop(0)
+    if len(octets) > limits.harmless_bytes or len(rest) > limits.header_fields:
+        _check_size(len(octets), len(first), len(rest), limits)
+    method, target, version = _parse_request_line(first)
+    known = lines.known
+    fields: list[Field] = []
+    marked: list[tuple[int, bytes]] = []
+    hosts = 0
+    for line in rest:
+        entry = known.get(line)
+        if entry is None:
+            entry = lines.parse(line)
+        pair, mark = entry
+        fields.append(pair)
+        if mark:
+            if mark == HOST:
+                hosts += 1
+            else:
+                marked.append((mark, pair[1]))
+    if hosts != 1 and (hosts or version == "1.1"):
+        raise Refusal(400, "A request has exactly one Host (RFC 9112 section 3.2).")
+    head = RequestHead(method, target, version, fields)
+    if marked:
+        _interpret(head, marked)
+    if target[0] != SLASH:
+        _resolve_target(head)
+    return head
+
+
+def _check_size(octets: int, first_line: int, lines: int, limits: Limits) -> None:
+    if first_line > limits.request_line_bytes:
+        raise Refusal(414, "The request line is too long (RFC 9112 section 3).")
+    if octets - first_line > limits.header_section_bytes or lines > limits.header_fields:
+        raise Refusal(431, "The header section is too large (RFC 6585 section 5).")
+
+
+def check_request_line(line: bytes) -> None:
+    """Refuse a request line that can never be served, before the rest of its head has come.
+
+    Raises:
+        Refusal: 400 or 505.
+    """
+    _parse_request_line(line)
+
+
+def _parse_request_line(line: bytes) -> tuple[str, bytes, str]:
+    """request-line = method SP request-target SP HTTP-version (RFC 9112 section 3)."""
+    parts = line.split(b" ")
+    if len(parts) != 3:
+        raise Refusal(400, "The request line is not a method, a target and a version (RFC 9112 section 3).")
+    name, target, protocol = parts
+    method = METHODS.get(name)
+    if method is None:
+        if not name or name.translate(None, TOKEN):
+            raise Refusal(400, "The method is not a token (RFC 9110 section 9.1).")
+        if name == b"CONNECT" and target[:1] == b"/":
+            raise Refusal(400, "The target of CONNECT is not a host and a port (RFC 9112 section 3.2.3).")
+        method = name.decode("ascii")
+    version = "1.1" if protocol == b"HTTP/1.1" else _parse_version(protocol)
+    if not target or target.translate(None, TARGET):
+        raise Refusal(400, "The request-target holds an octet that no URI has (RFC 9112 section 3.2).")
+    return method, target, version
+
+
+def _parse_version(protocol: bytes) -> str:
+    """HTTP-version = "HTTP/" DIGIT "." DIGIT, in capitals (RFC 9112 section 2.3)."""
+    name, major, dot, minor = protocol[:5], protocol[5:6], protocol[6:7], protocol[7:]
+    if name != b"HTTP/" or dot != b"." or not major.isdigit() or not minor.isdigit() or len(minor) != 1:
+        raise Refusal(400, "The HTTP version is malformed (RFC 9112 section 2.3).")
+    if major != b"1":
+        raise Refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0 here (RFC 9110 section 15.6.6).")
+    return "1.0" if minor == b"0" else "1.1"
+
+
+def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
+    """Draw the conclusions from the fields that decide framing and connection handling."""
+    length: bytes | None = None
+    codings: list[bytes] = []
+    options: list[bytes] = []
+    upgrade = b""
+    for mark, value in marked:
+        if mark == CONTENT_LENGTH:
+            if length is not None:
+                raise Refusal(400, "Content-Length stands more than once (RFC 9112 section 6.3).")
+            length = value
+        elif mark == CONNECTION:
+            options += tokens(value)
+        elif mark == TRANSFER_ENCODING:
+            codings.append(value)
+        elif mark == EXPECT:
+            _expect(head, value)
+        elif mark == TE:
+            head.accepts_trailers = head.accepts_trailers or b"trailers" in tokens(value)
+        elif mark == UPGRADE:
+            upgrade = upgrade + b", " + value if upgrade else value
+    if options:
+        _connection(head, options, upgrade)
+    if codings:
+        _transfer_coding(head, codings, length)
+    elif length is not None:
+        head.body_bytes = _content_length(length)
+
+
+def _expect(head: RequestHead, value: bytes) -> None:
+    """The only expectation there is, is 100-continue, and HTTP/1.0 has none (RFC 9110 section 10.1.1)."""
+    if head.version == "1.0":
+        return
+    if set(tokens(value)) != {b"100-continue"}:
+        raise Refusal(417, "The only expectation that can be met is 100-continue (RFC 9110 section 10.1.1).")
+    head.expects_continue = True
+
+
+def _connection(head: RequestHead, options: list[bytes], upgrade: bytes) -> None:
+    """Persistence (RFC 9112 section 9.3), and Upgrade where Connection names it (RFC 9110 section 7.8); HTTP/1.0 has
+    no Upgrade."""
+    if b"close" in options:
+        head.keep_alive = False
+    elif head.version == "1.0" and b"keep-alive" in options:
+        head.keep_alive = True
+    if upgrade and b"upgrade" in options and head.version == "1.1":
+        head.upgrade = upgrade
+
+
+def _transfer_coding(head: RequestHead, codings: list[bytes], length: bytes | None) -> None:
+    """RFC 9112 section 6.1 and 6.3: `chunked` alone is served. Anything else is how requests are smuggled."""
+    if head.version == "1.0":
+        raise Refusal(400, "HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
+    if length is not None:
+        raise Refusal(400, "Content-Length and Transfer-Encoding stand together (RFC 9112 section 6.3).")
+    if len(codings) == 1 and codings[0].lower() == b"chunked":
+        head.body_bytes = CHUNKED
+        return
+    names = tokens(b",".join(codings))
+    if not names or names[-1] != b"chunked" or names.count(b"chunked") > 1:
+        raise Refusal(400, "The final transfer coding is not chunked (RFC 9112 section 6.3).")
+    if len(names) == 1:
+        raise Refusal(400, "Transfer-Encoding has members that are empty (RFC 9110 section 5.6.1).")
+    raise Refusal(501, "The only transfer coding understood is chunked (RFC 9112 section 6.1).")
+
+
+def _content_length(value: bytes) -> int:
+    """Content-Length = 1*DIGIT (RFC 9110 section 8.6); a list of equal values is refused, as it may be."""
+    if not value or value.translate(None, DIGITS):
+        raise Refusal(400, "Content-Length is not a number (RFC 9110 section 8.6).")
+    if len(value) > CONTENT_LENGTH_DIGITS:
+        raise Refusal(400, "Content-Length is beyond any length (RFC 9110 section 8.6).")
+    return int(value)
+
+
+def _resolve_target(head: RequestHead) -> None:
+    """The forms of request-target beside origin-form (RFC 9112 section 3.2)."""
+    target = head.target
+    if target == b"*" and head.method == "OPTIONS":
+        return
+    if head.method == "CONNECT":
+        host, colon, port = target.rpartition(b":")
+        if not colon or not host or not port:
+            raise Refusal(400, "The target of CONNECT is not a host and a port (RFC 9112 section 3.2.3).")
+        check_host(target)
+        raise Refusal(501, "This server opens no tunnels (RFC 9110 section 9.3.6).")
+    scheme, mark, rest = target.partition(b"://")
+    if not mark or scheme.lower() not in (b"http", b"https"):
+        raise Refusal(400, "The request-target has none of the four forms (RFC 9112 section 3.2).")
+    ends = [at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0]
+    end = min(ends, default=len(rest))
+    authority, path = rest[:end], rest[end:]
+    check_host(authority)
+    # The target's authority stands, whatever Host said (RFC 9112 section 3.2.2).
+    meant = (b"host", authority)
+    fields = [meant if field[0] == b"host" else field for field in head.fields]
+    head.fields = fields if meant in fields else [meant, *fields]
+    if not path and head.method == "OPTIONS":
+        head.target = b"*"  # RFC 9112 section 3.2.4
+    else:
+        head.target = path if path[:1] == b"/" else b"/" + path

@@ -1,0 +1,174 @@
+"""One connection's requests as they come in (RFC 9112 sections 2.2, 6 and 9.3): heads and bodies in turn.
+
+`receive_data` takes octets however they are cut; `try_head` and `read_body` give what is complete. Requests that were
+sent ahead of their answers wait in the buffer until the connection asks for the next head. Called by
+`transport.connection`. It must not know what is done with a request, nor wait, nor look at a clock.
+"""
+
+from __future__ import annotations
+
+from whorl.http1.body import ChunkedBody, LengthBody
+from whorl.http1.fields import FieldLines
+from whorl.http1.grammar import TOKEN
+from whorl.http1.head import CHUNKED, Limits, RequestHead, check_request_line, parse_head
+from whorl.http1.refusal import Refusal
+
+__all__ = ["RequestReader"]
+
+NO_BODY = LengthBody(0)
+
+# RFC 9112 section 2.2 wants at least one empty line tolerated before a request line; a client that sends many is not
+# speaking HTTP.
+EMPTY_LINES = 4
+
+CR = 0x0D
+
+
+class RequestReader:
+    """Reads requests from octets.
+
+    Attributes:
+        body: the reader of the body of the request whose head came last.
+        buffer: the octets that hold what was not read yet; empty when all was.
+    """
+
+    __slots__ = ("_at", "_empty_lines", "_limits", "_lines", "_scanned", "body", "buffer")
+
+    def __init__(self, limits: Limits, lines: FieldLines) -> None:
+        self._limits = limits
+        self._lines = lines
+        self.buffer = b""
+        self._at = 0
+        self._scanned = 0
+        self._empty_lines = 0
+        self.body: LengthBody | ChunkedBody = NO_BODY
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much has come that was not read yet."""
+        return len(self.buffer) - self._at
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the network."""
+        if self.buffer:
+            data = self.buffer[self._at :] + data
+            self._scanned = max(0, self._scanned - self._at)
+            self._at = 0
+        self.buffer = data
+
+    def try_head(self) -> RequestHead | None:
+        """The next request's head, or None while it is not complete. The body of the one before must have been read.
+
+        Raises:
+            Refusal: as soon as it is certain that no valid head can come of what is here.
+        """
+        buffer = self.buffer
+        if not buffer:
+            return None
+        at = self._at
+        if buffer[at] == CR:
+            at = self._skip_empty_lines()
+            buffer = self.buffer
+        scanned = self._scanned
+        end = buffer.find(b"\r\n\r\n", scanned - 3 if scanned > at + 3 else at)
+        if end < 0:
+            if buffer:
+                self._refuse_early(at, end)
+                self._scanned = len(buffer)
+            return None
+        try:
+            head = parse_head(buffer[at:end], self._limits, self._lines)
+        except Refusal:
+            self._refuse_early(at, end)  # of two faults the first is told, however the octets were cut
+            raise
+        self._empty_lines = self._scanned = 0
+        if end + 4 == len(buffer):
+            self.buffer = b""
+            self._at = 0
+        else:
+            self._at = end + 4
+        if not head.body_bytes:
+            self.body = NO_BODY
+        elif head.body_bytes == CHUNKED:
+            self.body = ChunkedBody(self._limits, self._lines)
+        else:
+            self.body = LengthBody(head.body_bytes)
+        return head
+
+    def read_body(self) -> bytes:
+        """What has come of the body since the last call; `body.complete` tells whether that was the end of it.
+
+        Raises:
+            Refusal: where the body is malformed.
+        """
+        if self.body.complete or not self.buffer:
+            return b""
+        data, at = self.body.read(self.buffer, self._at)
+        self._consume(at)
+        return data
+
+    def _consume(self, at: int) -> None:
+        """What stands before `at` was read. A buffer that was read whole is let go."""
+        if at == len(self.buffer):
+            self.buffer = b""
+            self._at = 0
+        else:
+            self._at = at
+
+    def discard(self) -> None:
+        """Forget what is buffered: the connection is ending."""
+        self.buffer = b""
+        self._at = self._scanned = 0
+
+    def _skip_empty_lines(self) -> int:
+        at = self._at
+        while self.buffer.startswith(b"\r\n", at):
+            at += 2
+            self._empty_lines += 1
+        self._consume(at)
+        at = self._at
+        if self._empty_lines > EMPTY_LINES:
+            raise Refusal(400, "Too many empty lines stand before the request line (RFC 9112 section 2.2).")
+        return at
+
+    def _refuse_early(self, at: int, head_end: int) -> None:
+        """Say no to a head that is not complete but can no longer become valid: a deadline would only say it later.
+
+        Args:
+            at: where the head begins.
+            head_end: where it ends, -1 if that has not come.
+        """
+        buffer = self.buffer
+        limits = self._limits
+        first = buffer[at : at + 1]
+        if first.translate(None, TOKEN) and first != b"\r":
+            raise Refusal(400, "This is not HTTP (RFC 9112 section 3).")
+        bare_newline = self._bare_newline(at, head_end if head_end >= 0 else len(buffer))
+        newline = buffer.find(b"\n", at)  # one octet is found faster than two, by a whole order
+        line_end = newline - 1 if newline > at and buffer[newline - 1] == CR else -1
+        line_limit = at + limits.request_line_bytes
+        if 0 <= bare_newline <= line_limit and (line_end < 0 or bare_newline < line_end):
+            raise bare_lf()
+        if line_end > line_limit or (line_end < 0 and len(buffer) > line_limit + 1):
+            raise Refusal(414, "The request line is too long (RFC 9112 section 3).")
+        if line_end < 0:
+            return
+        check_request_line(buffer[at:line_end])
+        section_limit = line_end + limits.header_section_bytes
+        if 0 <= bare_newline <= section_limit:
+            raise bare_lf()
+        if head_end > section_limit or (head_end < 0 and len(buffer) > section_limit + 3):
+            raise Refusal(431, "The header section is too large (RFC 6585 section 5).")
+
+    def _bare_newline(self, at: int, end: int) -> int:
+        """Where the first LF without CR stands among what has come since the last look; -1 for nowhere."""
+        buffer = self.buffer
+        found = max(at, self._scanned) - 1
+        while (found := buffer.find(b"\n", found + 1, end)) >= 0:
+            if found == at or buffer[found - 1] != CR:
+                return found
+        return -1
+
+
+def bare_lf() -> Refusal:
+    return Refusal(400, "A line ends in a bare LF (RFC 9112 section 2.2).")
