@@ -1,0 +1,179 @@
+"""Where the application comes from: an import string or an object, called first if it is a factory.
+
+An import string is `<module>:<attribute>[.<attribute> …]`. What the user got wrong (no such module, no such name, a
+factory without its flag) is one line with what to write instead. What the application got wrong (its module raises
+while it is imported, its factory fails) is the application's fault: its traceback is logged once, from its own first
+frame, and the start fails with one line.
+
+The server calls `load` before anything is bound. How an application is called is `whorl.asgi.interface`'s matter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import os
+import pkgutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any, Literal, NoReturn
+
+from whorl.asgi.interface import Interface, adapt, check, detect, looks_like_factory, takes
+from whorl.asgi.types import ASGIApp
+from whorl.errors import StartError
+from whorl.observe.failures import describe, log_theirs, their_frames
+from whorl.observe.logs import ERROR_LOGGER
+
+__all__ = ["Application", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application that can be called.
+
+    Args:
+        app: called as ASGI 3, whatever its own interface is.
+        interface: its own interface.
+        name: what to call it in a message: its import string, or its type.
+    """
+
+    app: ASGIApp
+    interface: Interface
+    name: str
+
+
+async def load(
+    target: object, *, factory: bool, app_dir: str, interface: Literal["auto", "asgi3", "asgi2", "wsgi"]
+) -> Application:
+    """Find the application, make it if it is made by a factory, and decide how it is called.
+
+    Args:
+        target: an import string, or the application or factory itself.
+        factory: whether the target is called without arguments, and awaited if it is async, to get the application.
+        app_dir: the directory to import from, "" for the current one. It is put first on `sys.path` if the target is
+            an import string.
+        interface: how the application is called; "auto" decides by its signature.
+
+    Raises:
+        StartError: there is no application to be had, or it failed while it was loaded.
+    """
+    if isinstance(target, str):
+        name, found = target, _import(target, app_dir)
+    else:
+        name, found = _name_of(target), target
+    subject = f'"{name}"'
+    if factory:
+        found = await _make(found, subject)
+        subject = f"what {subject} returned"
+    if interface == "auto":
+        interface = detect(found, subject)
+    else:
+        check(found, interface, subject)
+    return Application(adapt(found, interface), interface, name)
+
+
+def _import(target: str, app_dir: str) -> object:
+    module_name, _, path = target.partition(":")
+    if not module_name or not path:
+        raise StartError(f'"{target}" does not name an application: write <module>:<attribute>, such as "main:app"')
+    directory = os.path.abspath(app_dir)
+    if not os.path.isdir(directory):
+        raise StartError(f'--app-dir: there is no directory "{app_dir}"')
+    if directory in sys.path:
+        sys.path.remove(directory)
+    sys.path.insert(0, directory)
+    found: object = _import_module(module_name, directory, target)
+    owner_name = module_name
+    for attribute in path.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            raise StartError(f'"{owner_name}" has no attribute "{attribute}"{_suggest(found, attribute)}') from None
+        except Exception as error:
+            _blame(error, f'"{target}" raised when it was looked up')
+        owner_name += f".{attribute}"
+    return found
+
+
+def _import_module(name: str, directory: str, target: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        # The module that was asked for is missing if the missing one is it, or a package that it is in, and none of
+        # their code has run: a module may as well fail to import one of its own name.
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is None or not f"{name}.".startswith(f"{missing}.") or their_frames(error) is not None:
+            _blame(error, f'"{target}" raised while it was imported')
+        raise StartError(_missing(missing, directory, target)) from None
+
+
+def _missing(module: str, directory: str, target: str) -> str:
+    """What to say of a module that does not exist: its siblings tell what may have been meant."""
+    package, _, leaf = module.rpartition(".")
+    siblings = list(getattr(sys.modules[package], "__path__", [])) if package else [directory]
+    if not siblings:
+        return f'there is no module "{module}": "{package}" is no package'
+    near = get_close_matches(leaf, [sibling.name for sibling in pkgutil.iter_modules(siblings)], 1)
+    if not near:
+        return f'there is no module "{module}" in {siblings[0]}: --app-dir says where to look'
+    meant = target.replace(module, f"{package}.{near[0]}" if package else near[0], 1)
+    return f'there is no module "{module}" in {siblings[0]}: did you mean "{meant}"?'
+
+
+async def _make(factory: object, subject: str) -> object:
+    if not callable(factory):
+        raise StartError(f"{subject} is no factory: it cannot be called")
+    if not takes(factory, 0):
+        remedy = "drop --factory" if takes(factory, 3) else "give its parameters defaults"
+        raise StartError(f"{subject} is no factory, it cannot be called without arguments: {remedy}")
+    try:
+        made = factory()
+        if inspect.isawaitable(made):
+            made = await made
+    except Exception as error:
+        _blame(error, f"the factory {subject} raised")
+    if made is None:
+        raise StartError(f"the factory {subject} returned None: it must return the application")
+    if callable(made) and looks_like_factory(made):
+        raise StartError(f"the factory {subject} returned something to call again: it must return the application")
+    return made
+
+
+def _blame(error: Exception, sentence: str) -> NoReturn:
+    """It is the application's fault: its traceback goes to the log, once, and the start fails."""
+    log_theirs(logging.getLogger(ERROR_LOGGER), error, sentence)
+    raise StartError(f"{sentence}: {describe(error)}") from error
+
+
+def _suggest(owner: object, attribute: str) -> str:
+    """What may have been meant: a name that is nearly the same, else one that holds an application or makes one."""
+    names = [name for name in dir(owner) if not name.startswith("_")]
+    near = (
+        get_close_matches(attribute, names, 1)
+        or list(_applications(vars(owner) if isinstance(owner, ModuleType) else {}))[:1]
+    )
+    return f': did you mean "{near[0]}"?' if near else ""
+
+
+def _applications(namespace: dict[str, Any]) -> Iterable[str]:
+    """The public names in a module that are surely applications: by their parameters' names, because many an async
+    function takes three."""
+    for name, value in namespace.items():
+        if name.startswith("_") or not callable(value) or inspect.isclass(value):
+            continue
+        called = value if inspect.isfunction(value) else type(value).__call__
+        try:
+            parameters = list(inspect.signature(called).parameters)
+        except (TypeError, ValueError):
+            continue
+        if parameters[-3:] == ["scope", "receive", "send"]:
+            yield name
+
+
+def _name_of(target: object) -> str:
+    named = target if hasattr(target, "__qualname__") else type(target)
+    return f"{named.__module__}:{getattr(named, '__qualname__', type(target).__name__)}"

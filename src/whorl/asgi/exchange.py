@@ -1,0 +1,450 @@
+"""One exchange: one HTTP request and its response, and one call of the application (ASGI HTTP 2.5, RFC 9110).
+
+The same code serves every version of HTTP: the carrier below is a `Stream`. The application's messages pass through
+one table of states, so what comes out of order, too long, too short or malformed raises in the application and never
+reaches the wire. Called by a connection, which delivers the request body and says when the client left. It must not
+know how octets are framed, nor any socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from enum import IntEnum
+from time import perf_counter
+from typing import Any
+
+from whorl.asgi.files import open_file
+from whorl.asgi.service import Service, start_task
+from whorl.asgi.stream import LENGTH_DECLARED, ClientLeft, Stream, frame_response
+from whorl.asgi.types import Message
+from whorl.http1.head import RequestHead
+from whorl.observe.failures import application_failed
+
+__all__ = ["Exchange"]
+
+
+# What the access log says where the client left before there was a status; nginx's number for it.
+CLIENT_LEFT = 499
+
+
+class Our(IntEnum):
+    """How far our response has come. `Exchange.STEPS` tells which messages each state takes."""
+
+    WAITING = 0
+    """The application has said nothing."""
+    STARTED = 1
+    """It has sent http.response.start; the head waits for the first content, so that both leave in one write."""
+    SENDING = 2
+    """The head has left."""
+    TRAILERS = 3
+    """The content is complete, the trailers are not."""
+    COMPLETE = 4
+    """The response is complete."""
+    CUT = 5
+    """It never will be: the client left, or the response was cut."""
+
+
+WAITING, STARTED, SENDING, TRAILERS, COMPLETE, CUT = Our
+
+
+class Their(IntEnum):
+    """How far their request has come to the application."""
+
+    COMING = 0
+    """The body is not all here."""
+    ENDED = 1
+    """It is all here, but the application has not been told so."""
+    TOLD = 2
+    """The application has seen the end; what it waits for now is the disconnect."""
+
+
+COMING, ENDED, TOLD = Their
+
+
+class Exchange:
+    """One request, its response, and the application's call between them.
+
+    Args:
+        service: what all exchanges of the server share.
+        stream: the carrier.
+        head: the request's head.
+        scope: what the application is told.
+    """
+
+    __slots__ = (
+        "_body_pieces",
+        "_buffered_bytes",
+        "_declared_bytes",
+        "_flags",
+        "_lines",
+        "_waiters",
+        "_with_content",
+        "_with_trailers",
+        "content_bytes",
+        "expects_continue",
+        "head",
+        "our_state",
+        "scope",
+        "service",
+        "started_seconds",
+        "status",
+        "stream",
+        "task",
+        "their_state",
+        "trailer_lines",
+    )
+
+    def __init__(self, service: Service, stream: Stream, head: RequestHead, scope: dict[str, Any]) -> None:
+        self.service = service
+        self.stream = stream
+        self.head = head
+        self.scope = scope
+        self.our_state = WAITING
+        self.their_state = COMING if head.body_bytes else ENDED
+        self.status = 0
+        self.content_bytes = 0
+        self.expects_continue = head.expects_continue
+        self.task: asyncio.Task[None] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._body_pieces: list[bytes] | None = None
+        self._buffered_bytes = 0
+        self._with_content = True
+        self._with_trailers = False
+        self.trailer_lines: list[bytes] | None = None
+        if service.access_log is not None:
+            self.started_seconds = perf_counter()
+
+    # The application's call
+
+    def start(self) -> None:
+        """Call the application in a task of its own, in a fresh copy of the server's context."""
+        service = self.service
+        task = start_task(self._run(), service.loop, service.context.copy())
+        if not task.done():
+            self.task = task
+            service.running.add(self)
+
+    async def _run(self) -> None:
+        try:
+            await self.service.app(self.scope, self.receive, self.send)
+        except Exception as error:
+            self._raised(error)
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+                self._raised(error)  # it awaited something that was cancelled; nobody cancelled the exchange
+                return
+            # The server leaves and cannot wait any longer, or the interpreter is ending.
+            self._fail(503)
+            raise
+        else:
+            if self.our_state < COMPLETE:
+                self._returned_early()
+        finally:
+            self.service.running.discard(self)
+
+    def _raised(self, error: BaseException) -> None:
+        head = self.head
+        if self.our_state is CUT and speaks_of_leaving(error):
+            self.service.logger.debug("the client left during %s %r", head.method, head.target)
+        else:
+            application_failed(self.service.logger, error, head.method, head.target)
+        self._fail(500)
+
+    def _returned_early(self) -> None:
+        head = self.head
+        self.service.logger.error(
+            "the application returned without completing its response to %s %r", head.method, head.target.decode()
+        )
+        self._fail(500)
+
+    def _fail(self, status: int) -> None:
+        """Answer with a status if nothing has left, else cut the response so that the client can tell (RFC 9112
+        section 8)."""
+        state = self.our_state
+        if state <= STARTED:
+            # As if the application had said it; where it has begun to, it is not heard any more.
+            body = b"Internal Server Error" if status == 500 else b"Service Unavailable"
+            self._with_trailers = False
+            self._start({"status": status, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
+            self._first_content({"body": body})
+        elif state < COMPLETE:
+            self.our_state = CUT
+            self._ended()
+            self.stream.abort()
+            self._wake()
+
+    # What the application receives
+
+    async def receive(self) -> Message:
+        """ASGI receive(): the request body as it comes, then http.disconnect."""
+        while self.our_state is not COMPLETE:
+            pieces = self._body_pieces
+            if pieces:
+                body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                self._body_pieces = None
+                self._buffered_bytes = 0
+                more_body = self.their_state is COMING
+                if more_body:
+                    self.stream.resume_reading()
+                else:
+                    self.their_state = TOLD
+                return {"type": "http.request", "body": body, "more_body": more_body}
+            if self.their_state is ENDED:
+                self.their_state = TOLD
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if self.our_state is CUT:
+                break
+            if self.expects_continue:
+                self.expects_continue = False
+                if self.our_state <= STARTED:
+                    self.stream.send_interim(100, ())
+            await self._wait()
+        return {"type": "http.disconnect"}
+
+    def deliver(self, data: bytes, complete: bool) -> bool:
+        """Take a piece of the request body from the connection.
+
+        Args:
+            data: its octets, may be empty.
+            complete: whether the body ended with them.
+
+        Returns:
+            Whether there is room for more; if not, `Stream.resume_reading` tells when. After a complete body there
+            always is: what comes then is not this exchange's, or the news that the client left.
+        """
+        if data:
+            if self._body_pieces is None:
+                self._body_pieces = [data]
+            else:
+                self._body_pieces.append(data)
+            self._buffered_bytes += len(data)
+            self.expects_continue = False
+        if complete:
+            self.their_state = ENDED
+            self.expects_continue = False
+        self._wake()
+        return complete or self._buffered_bytes <= self.service.request_buffer_bytes
+
+    def client_left(self) -> None:
+        """The client has gone: http.disconnect for who waits, OSError for who sends."""
+        if self.our_state < COMPLETE:
+            self.our_state = CUT
+            self._ended()
+        self._wake()
+
+    @property
+    def awaits_disconnect(self) -> bool:
+        """Whether the application waits to be told that the client left."""
+        return bool(self._waiters) and self.their_state is TOLD
+
+    # What the application sends
+
+    async def send(self, message: Message) -> None:
+        """ASGI send(). Returns when the carrier is below its high-water mark."""
+        step = STEPS[self.our_state].get(message["type"])
+        if step is None:
+            self._out_of_order(message["type"])
+        else:
+            waiting = step(self, message)
+            if waiting is not None:
+                await waiting
+        if self.stream.writing_blocked and self.our_state < COMPLETE:
+            await self.drained()
+
+    def _out_of_order(self, kind: str) -> None:
+        if self.our_state is CUT:
+            raise ClientLeft
+        raise RuntimeError(f"the application sent {kind!r} where the response is {self.our_state.name}")
+
+    def _start(self, message: Message) -> None:
+        status = message["status"]
+        if type(status) is not int or not 200 <= status <= 599:
+            # bool and IntEnum are ints too; HTTPStatus is what applications use.
+            if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
+                raise ValueError(f"a final status is an integer from 200 to 599, not {status!r} (RFC 9110 section 15)")
+            status = int(status)
+        self._lines, self._flags, self._declared_bytes = self.stream.fields.collect(message.get("headers", ()))
+        self._with_trailers = bool(message.get("trailers", False))
+        self.status = status
+        self.our_state = STARTED
+
+    def _first_content(self, message: Message) -> None:
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = as_bytes(body)
+        self._send_head(body, len(body), message.get("more_body", False))
+
+    def _send_head(self, content: bytes, first_bytes: int, more_body: bool) -> None:
+        """Send the head, now that the first content tells how the response is framed.
+
+        Args:
+            content: the first piece, where it is in memory.
+            first_bytes: its length, wherever it is.
+            more_body: whether pieces follow.
+        """
+        method = self.head.method
+        status = self.status
+        ends = not (more_body or self._with_trailers)
+        framing = frame_response(method, status, self._declared_bytes, ends)
+        if framing >= LENGTH_DECLARED:
+            if framing is LENGTH_DECLARED and (more_body or first_bytes != self._declared_bytes):
+                self._check_length(first_bytes, more_body)
+            self.content_bytes = first_bytes
+        else:
+            self._with_content = False
+            self._declared_bytes = -1
+            if status in (204, 205):
+                self._forget_length()
+                content = b""
+        if ends:
+            self.our_state = COMPLETE
+            if self.service.access_log is not None:
+                self._ended()
+        else:
+            self.our_state = SENDING if more_body else TRAILERS
+        self.stream.send_head(status, self._lines, self._flags, framing, content, ends)
+        if ends and self._waiters:
+            self._wake()
+
+    def _forget_length(self) -> None:
+        """204 and 205 have no Content-Length of the application's, whatever it says (RFC 9110 sections 8.6, 15.3.6)."""
+        self._lines = [line for line in self._lines if line[:15].lower() != b"content-length:"]
+
+    def _more_content(self, message: Message) -> None:
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = as_bytes(body)
+        more_body = message.get("more_body", False)
+        if self._declared_bytes >= 0:
+            self._check_length(len(body), more_body)
+        if body and self._with_content:
+            self.content_bytes += len(body)
+            self.stream.send_data(body)
+        if not more_body:
+            self._content_ended()
+
+    def _content_ended(self) -> None:
+        if self._with_trailers:
+            self.our_state = TRAILERS
+        else:
+            self._complete(())
+
+    def _check_length(self, piece_bytes: int, more_body: bool) -> None:
+        """Hold the application to its Content-Length: too much or too little never reaches the wire (RFC 9112
+        section 6.3)."""
+        declared_bytes = self._declared_bytes
+        so_far = self.content_bytes + piece_bytes
+        if so_far > declared_bytes:
+            raise RuntimeError(f"the response has more content than its Content-Length, {declared_bytes}")
+        if not more_body and so_far < declared_bytes:
+            raise RuntimeError(f"the response has {so_far} octets, less than its Content-Length, {declared_bytes}")
+
+    def _trailers(self, message: Message) -> None:
+        if self.trailer_lines is None:
+            self.trailer_lines = []
+        self.trailer_lines += self.stream.fields.collect_trailers(message.get("headers", ()))
+        if not message.get("more_trailers", False):
+            self._complete(self.trailer_lines if self.head.accepts_trailers else ())
+
+    def _early_hint(self, message: Message) -> None:
+        fields = self.stream.fields
+        lines = [fields.check(b"link", link)[0] for link in message.get("links", ())]
+        if lines and self.head.version != "1.0":
+            self.stream.send_interim(103, lines)
+
+    async def _send_path(self, message: Message) -> None:
+        """http.response.pathsend: the file is the content, and ends it."""
+        file, size_bytes = open_file(message["path"])
+        with file:
+            if self._declared_bytes < 0:
+                self._declared_bytes = size_bytes
+                self._lines.append(self.stream.fields.check(b"content-length", b"%d" % size_bytes)[0])
+            elif self._declared_bytes != size_bytes:
+                raise RuntimeError(f"the file has {size_bytes} octets, and Content-Length says {self._declared_bytes}")
+            self._send_head(b"", 0, True)
+            if self._with_content and size_bytes:
+                await self.stream.send_file(file, 0, size_bytes)
+                self.content_bytes = size_bytes
+        if self.our_state is not SENDING:
+            raise ClientLeft
+        self._content_ended()
+
+    # The end
+
+    def _complete(self, trailer_lines: Sequence[bytes]) -> None:
+        self.our_state = COMPLETE
+        self._ended()
+        self.stream.send_end(trailer_lines)
+        if self._waiters:
+            self._wake()
+
+    def _ended(self) -> None:
+        """The response has ended, whole or not: tell who wants to know."""
+        log = self.service.access_log
+        if log is not None:
+            head = self.head
+            status = self.status or CLIENT_LEFT
+            milliseconds = (perf_counter() - self.started_seconds) * 1000
+            client = self.stream.client_text
+            log.response_ended(client, head.method, head.target, head.version, status, self.content_bytes, milliseconds)
+
+    # Waiting
+
+    def resume_writing(self) -> None:
+        """The carrier has fallen below its low-water mark."""
+        self._wake()
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough. Raises ClientLeft where it never will."""
+        stream = self.stream
+        while stream.writing_blocked and self.our_state < COMPLETE:
+            await self._wait()
+        if self.our_state is CUT:
+            raise ClientLeft
+
+    async def _wait(self) -> None:
+        waiter = self.service.loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiters = self._waiters
+        if waiters:
+            self._waiters = None
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+
+def speaks_of_leaving(error: BaseException) -> bool:
+    """Whether an application's error comes of the client's leaving, however it was wrapped on its way up."""
+    if isinstance(error, ClientLeft):
+        return True
+    if isinstance(error, BaseExceptionGroup):
+        return all(speaks_of_leaving(part) for part in error.exceptions)
+    before = error.__cause__ or error.__context__
+    return before is not None and speaks_of_leaving(before)
+
+
+def as_bytes(body: Any) -> bytes:
+    """Content as bytes of its own: the application may change a bytearray after it was sent."""
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise TypeError(f"content is bytes, not {type(body).__name__}")
+
+
+Step = Callable[[Exchange, Message], Awaitable[None] | None]
+
+# Which messages each state takes. An absent entry is the application's mistake.
+STEPS: tuple[dict[str, Step], ...] = (
+    {"http.response.start": Exchange._start, "http.response.early_hint": Exchange._early_hint},
+    {"http.response.body": Exchange._first_content, "http.response.pathsend": Exchange._send_path},
+    {"http.response.body": Exchange._more_content},
+    {"http.response.trailers": Exchange._trailers},
+    {},
+    {},
+)

@@ -1,0 +1,91 @@
+"""The ASGI scope of a request (ASGI HTTP 2.5): what the application is told before it reads.
+
+Built once per request from the head and from what the connection knows. Facts of the connection are computed once per
+connection (`PeerFacts`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from whorl.asgi.service import Service
+from whorl.http1.head import RequestHead
+
+__all__ = ["SPEC_VERSION", "PeerFacts", "http_scope"]
+
+SPEC_VERSION = "2.5"
+
+
+class PeerFacts:
+    """Who is at the two ends of a connection.
+
+    Attributes:
+        client: address and port of the client; None where it has none (a Unix socket).
+        server: address and port of the server, or path and None for a Unix socket.
+        scheme: "http" or "https".
+        client_text: the client for a log line.
+    """
+
+    __slots__ = ("client", "client_text", "scheme", "server")
+
+    def __init__(self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str) -> None:
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+        if client is None:
+            self.client_text = "unix"
+        elif ":" in client[0]:
+            self.client_text = f"[{client[0]}]:{client[1]}"
+        else:
+            self.client_text = f"{client[0]}:{client[1]}"
+
+
+def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str, Any]:
+    """The scope of one HTTP request.
+
+    Args:
+        head: the request's head.
+        peer: the connection's two ends.
+        service: the server's application, its mount point and state.
+
+    Returns:
+        A scope of its own: nothing mutable in it is shared with another request, but the values in `state`, which
+            are meant to be.
+    """
+    raw_path, _, query = head.target.partition(b"?")
+    # Not `b"%" in raw_path`: that tries an integer first, and costs seven times as much.
+    path = str(raw_path, "ascii") if raw_path.find(b"%") < 0 else decode_path(raw_path)
+    root_path = service.root_path
+    if root_path:
+        path = root_path + path
+        raw_path = root_path.encode("ascii") + raw_path
+    version = head.version
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
+        "http_version": version,
+        "method": head.method,
+        "scheme": peer.scheme,
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": root_path,
+        "headers": head.fields,
+        "client": peer.client,
+        "server": peer.server,
+        "extensions": (
+            # HTTP/1.0 has neither interim responses nor trailers.
+            {"http.response.trailers": {}, "http.response.early_hint": {}, "http.response.pathsend": {}}
+            if version != "1.0"
+            else {"http.response.pathsend": {}}
+        ),
+    }
+    if service.state is not None:
+        scope["state"] = service.state.copy()
+    return scope
+
+
+def decode_path(raw_path: bytes) -> str:
+    """Percent-decode a path; octets that are no UTF-8 become U+FFFD, and `raw_path` keeps them."""
+    return unquote_to_bytes(raw_path).decode("utf-8", "replace")
