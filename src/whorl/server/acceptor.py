@@ -1,0 +1,103 @@
+"""Accepting connections: bound sockets in, connections made by the loop's own server (accept(2)), or by a `Listener`
+of ours where the loop's own is not sound.
+
+The loop gets a duplicate of each socket and we keep the original, because some loops take away what they are given.
+Called by `server`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from whorl.loops import Feature, MadeLoop
+from whorl.loops.registry import ASYNCIO
+from whorl.server.listener import Listener
+from whorl.server.sockets import Bound
+
+__all__ = ["Acceptor"]
+
+
+class Acceptor:
+    """Listens on some bound sockets.
+
+    Args:
+        made: the loop, and what it can do.
+        bounds: the sockets.
+        connect: makes the protocol of a new connection; must not raise, because there are loops that end the
+            process then.
+        backlog: how many connections the kernel holds for us.
+        logger: where trouble with accepting is told.
+    """
+
+    __slots__ = ("_backlog", "_bounds", "_connect", "_listeners", "_logger", "_made")
+
+    def __init__(
+        self,
+        made: MadeLoop,
+        bounds: Sequence[Bound],
+        connect: Callable[[], asyncio.Protocol],
+        backlog: int,
+        logger: logging.Logger,
+    ) -> None:
+        self._made = made
+        self._bounds = bounds
+        self._connect = connect
+        self._backlog = backlog
+        self._logger = logger
+        self._listeners: list[asyncio.Server | Listener] = []
+
+    async def start(self) -> None:
+        """Listen."""
+        for bound in self._bounds:
+            self._listeners.append(await self._listen(bound.handle.dup(), bound.is_unix))
+
+    async def _listen(self, handle: socket.socket, is_unix: bool) -> asyncio.Server | Listener:
+        loop = self._made.loop
+        platform = self._made.platform
+        handle.setblocking(False)
+        try:
+            if self._made.known is ASYNCIO and not platform.asyncio_bears_resets:
+                return Listener(loop, handle, self._connect, self._backlog, self._logger)
+            if is_unix:
+                options = keep_path(loop)
+                return await loop.create_unix_server(self._connect, sock=handle, backlog=self._backlog, **options)
+            return await loop.create_server(self._connect, sock=handle, backlog=self._backlog)
+        except BaseException:
+            handle.close()
+            raise
+
+    def stop(self) -> None:
+        """Accept no more: whoever connects now is refused. Connections that are open stay as they are."""
+        keeps_clients = self._made.can(Feature.KEEPS_CLIENTS)
+        for listener, bound in zip(self._listeners, self._bounds, strict=False):
+            if keeps_clients:
+                listener.close()
+                bound.close()
+            elif not bound.inherited:
+                # Closing this loop's server would close its connections too; a socket that was shut down accepts no
+                # more either.
+                try:
+                    bound.handle.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def close(self) -> None:
+        """Let go of the listeners, when no connection is left."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+
+def keep_path(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """The argument that keeps a loop from removing a Unix socket's path: that is our business, or the business of who
+    handed us the socket. asyncio removes it from 3.13 on, and where the argument is unknown nobody does."""
+    try:
+        known = inspect.signature(loop.create_unix_server).parameters
+    except (TypeError, ValueError):  # compiled code need not tell its signature
+        return {}
+    return {"cleanup_socket": False} if "cleanup_socket" in known else {}

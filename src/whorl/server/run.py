@@ -1,0 +1,118 @@
+"""Running a server as a process: the loop that was asked for, signals, and what to say when it cannot be.
+
+`whorl.run(app, **options)` and the command line end here. Nothing below knows that it owns the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import Any, NoReturn
+
+from whorl.config import Config
+from whorl.errors import WhorlError
+from whorl.loops import Feature, resolve
+from whorl.server.server import Server
+from whorl.server.signals import handled
+
+__all__ = ["run", "run_config"]
+
+# How long tasks that are left over may take to clean up when they are cancelled.
+CANCEL_SECONDS = 1.0
+
+
+def run(app: Any, **options: Any) -> None:
+    """Serve an application until the process is told to stop.
+
+    Args:
+        app: the application, or its import string, "main:app".
+        options: the settings of docs/settings.md, by name.
+
+    Raises:
+        SystemExit: with status 3 where the configuration cannot be served; what is wrong was said in one line each.
+    """
+    try:
+        status = run_config(Config(app, **options))
+    except WhorlError as error:
+        complain(error)
+        status = error.exit_status
+    if status:
+        raise SystemExit(status)
+
+
+def run_config(config: Config) -> int:
+    """Serve until told to stop.
+
+    Args:
+        config: what the user asked for.
+
+    Returns:
+        The exit status of the process: 0 after an orderly end. Where the user lost patience, or something of the
+        application's cannot be ended, the process ends here, and this does not return.
+
+    Raises:
+        WhorlError: the server could not start.
+    """
+    prepend_app_dir(config.app_dir)
+    needs = [Feature.UNIX_SOCKETS] if config.uds is not None else []
+    made = resolve(config.loop).make(*needs)
+    # There is a loop that calls its handler without naming itself.
+    made.loop.set_exception_handler(lambda *arguments: complain_of_failure(made.loop, arguments[-1]))
+    server = Server(config)
+    with handled(server.handle_signal, made.loop), made.runner() as runner:
+        try:
+            runner.run(server.serve(made))
+        except KeyboardInterrupt:
+            pass  # something held up the loop
+        try:
+            ended = runner.run(end_tasks())
+        except KeyboardInterrupt:
+            ended = False
+        if server.force_exit or not ended:
+            end_process()
+    return 0
+
+
+async def end_tasks() -> bool:
+    """Cancel the tasks that are left, the application's own among them, and wait for them; but not for ever, as
+    `asyncio.Runner` would.
+
+    Returns:
+        Whether all have ended.
+    """
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    return not tasks or not (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1]
+
+
+def end_process() -> NoReturn:
+    """End at once, in order as far as that goes: Python itself would wait for tasks and threads without a bound."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(0)
+
+
+def complain_of_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop's exception handler: as it would be, but an impatient second Ctrl+C is no failure of the task it hit."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
+
+
+def prepend_app_dir(app_dir: str) -> None:
+    """Put the application's directory first on `sys.path`: a loop of the user's own may live there too."""
+    directory = app_dir or ""
+    if directory not in sys.path[:1]:
+        sys.path.insert(0, directory)
+
+
+def complain(error: WhorlError) -> None:
+    """Say what is wrong, one line for each thing."""
+    for problem in getattr(error, "problems", (str(error),)):
+        print(f"whorl: error: {problem}", file=sys.stderr)

@@ -1,0 +1,305 @@
+"""One process's server: sockets, application, lifespan, connections, and the way out.
+
+    server = Server(Config("main:app"))
+    await server.serve()
+
+`serve` runs in whatever loop is running and touches no signals, so a server can live inside somebody else's program,
+and two of them side by side; `server.run` adds the loop and the signals. Everything a server owns hangs from this
+object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Coroutine
+from contextvars import copy_context
+from math import inf
+from typing import Any, Literal, TypeVar, cast
+
+from whorl.asgi.application import load
+from whorl.asgi.defaults import DefaultFields
+from whorl.asgi.interface import Interface
+from whorl.asgi.lifespan import Lifespan
+from whorl.asgi.service import Service
+from whorl.config import Config, load_env_file
+from whorl.http1.head import Limits
+from whorl.http1.writer import encode_field
+from whorl.loops import Feature, MadeLoop
+from whorl.observe import access, logs
+from whorl.server.acceptor import Acceptor
+from whorl.server.drain import drain
+from whorl.server.sockets import Bound, bind
+from whorl.server.sweep import Sweep
+from whorl.transport.buffered import BufferedConnection
+from whorl.transport.connection import Connection
+from whorl.transport.shared import Deadlines, Shared
+from whorl.transport.windows import WindowsConnection
+from whorl.version import __version__
+
+__all__ = ["Server"]
+
+Result = TypeVar("Result")
+
+# Requests may be given no time at all to end; the application's own shutdown gets this much at least.
+LIFESPAN_SECONDS = 5.0
+
+
+class LeftEarly(Exception):
+    """The server was asked to leave before it had started."""
+
+
+class Server:
+    """Serves one application.
+
+    Args:
+        config: what the user asked for.
+
+    Attributes:
+        config: the same.
+        started: whether clients are being accepted.
+        urls: where, once the sockets are bound.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.started = False
+        self.urls: list[str] = []
+        self.logger = logging.getLogger(logs.ERROR_LOGGER)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._leave: asyncio.Future[None] | None = None
+        self._hurry: asyncio.Future[None] | None = None
+        self._should_exit = False
+        self._force_exit = False
+        self._signals_seen = 0
+
+    # Leaving
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether the server was asked to leave. Set it, from any thread, to ask."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value:
+            self._tell(self._note_exit)
+
+    @property
+    def force_exit(self) -> bool:
+        """Whether the server was asked to leave without finishing what is under way."""
+        return self._force_exit
+
+    @force_exit.setter
+    def force_exit(self, value: bool) -> None:
+        self._force_exit = value
+        if value:
+            self._tell(self._note_force)
+
+    def handle_signal(self, name: str) -> bool:
+        """A signal came: leave, and at the second one leave at once.
+
+        Returns:
+            False where an earlier signal was not noticed, because something blocks the loop, or did not help.
+        """
+        if self._should_exit:
+            stuck = self._leave is None or not self._leave.done() or self._force_exit
+            self.force_exit = True
+            return not stuck
+        self.should_exit = True
+        return True
+
+    def _tell(self, note: Any) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(note)
+
+    def _note_exit(self) -> None:
+        if self._leave is not None and not self._leave.done():
+            self._leave.set_result(None)
+
+    def _note_force(self) -> None:
+        self._note_exit()
+        if self._hurry is not None and not self._hurry.done():
+            self._hurry.set_result(None)
+
+    # Serving
+
+    async def serve(self, made: MadeLoop | None = None) -> None:
+        """Serve until asked to leave.
+
+        Args:
+            made: the running loop, if the caller knows more of it than can be seen.
+
+        Raises:
+            WhorlError: the server could not start.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        self._leave = loop.create_future()
+        self._hurry = loop.create_future()
+        if self._should_exit:
+            self._note_exit()
+        made = made or MadeLoop.of(loop)
+        logs.configure(self.config)
+        bounds = bind(self.config)
+        try:
+            if any(bound.is_unix for bound in bounds):
+                made.require(Feature.UNIX_SOCKETS)
+            self.urls = [bound.url for bound in bounds]
+            await self._serve_bound(made, bounds)
+        finally:
+            self.started = False
+            self._loop = None
+            for bound in bounds:
+                bound.close()
+
+    async def _serve_bound(self, made: MadeLoop, bounds: list[Bound]) -> None:
+        config = self.config
+        if config.env_file is not None:
+            load_env_file(config.env_file)
+        try:
+            application = await self._unless_leaving(
+                load(
+                    config.app,
+                    factory=config.factory,
+                    app_dir=config.app_dir,
+                    interface=cast("Interface", config.interface),
+                )
+            )
+            mode = "off" if application.interface == "wsgi" else config.lifespan
+            lifespan = Lifespan(application.app, cast("Literal['auto', 'on', 'off']", mode))
+            await self._unless_leaving(lifespan.startup())
+        except LeftEarly:
+            self.logger.info("Whorl was told to stop before it had started")
+            return
+        try:
+            shared = self._share(made, application.app, lifespan.state)
+            await self._accept(made, bounds, shared, application.name)
+        finally:
+            if not self._force_exit:
+                await self._end_lifespan(lifespan)
+
+    async def _unless_leaving(self, starting: Coroutine[Any, Any, Result]) -> Result:
+        """Await something that may take long at the start. Raises LeftEarly if the user loses patience first."""
+        assert self._leave is not None
+        task = asyncio.get_running_loop().create_task(starting)
+        either: set[asyncio.Future[Any]] = {task, self._leave}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if task.cancelled():
+            raise LeftEarly
+        return task.result()
+
+    async def _accept(self, made: MadeLoop, bounds: list[Bound], shared: Shared, name: str) -> None:
+        assert self._leave is not None
+        assert self._hurry is not None
+        config = self.config
+        kind = kind_of_connection(made)
+        acceptor = Acceptor(made, bounds, lambda: kind(shared), config.backlog, self.logger)
+        sweep = Sweep(shared)
+        try:
+            await acceptor.start()
+            sweep.start()
+            self.started = True
+            self._say_started(made, name)
+            await self._leave
+        finally:
+            self.started = False
+            acceptor.stop()
+            self.logger.debug("draining")
+            await drain(shared, config.timeout_graceful_shutdown, self._hurry)
+            acceptor.close()
+            sweep.stop()
+            if shared.service.access_log is not None:
+                shared.service.access_log.flush()
+            self.logger.info("Whorl has stopped")
+
+    def _say_started(self, made: MadeLoop, name: str) -> None:
+        self.logger.info(
+            "Whorl %s serves %s on %s, %s, process %d",
+            __version__,
+            name,
+            ", ".join(self.urls),
+            made.describe(),
+            os.getpid(),
+        )
+
+    async def _end_lifespan(self, lifespan: Lifespan) -> None:
+        """Have the application shut down, within the same bound as its requests; a second signal ends that too."""
+        assert self._hurry is not None
+        bound_seconds = self.config.timeout_graceful_shutdown
+        if bound_seconds is not None:
+            bound_seconds = max(bound_seconds, LIFESPAN_SECONDS)
+        task = asyncio.get_running_loop().create_task(lifespan.shutdown())
+        either: set[asyncio.Future[Any]] = {task, self._hurry}
+        try:
+            await asyncio.wait(either, timeout=bound_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                self.logger.error("the application's lifespan did not end in time: cancelled")
+                task.cancel()
+                await asyncio.wait({task})
+
+    def _share(self, made: MadeLoop, app: Any, state: dict[str, Any] | None) -> Shared:
+        """Put together what connections share, from the configuration: each layer gets only its part."""
+        config = self.config
+        loop = asyncio.get_running_loop()
+        limit_requests = config.limit_max_requests or 0
+        if limit_requests:
+            limit_requests += random.randint(0, config.limit_max_requests_jitter)
+        service = Service(
+            app,
+            loop,
+            copy_context(),
+            self.logger,
+            state=state,
+            root_path=config.root_path,
+            limit_body_bytes=config.limit_body_size,
+            request_buffer_bytes=config.buffer_request_body,
+            access_log=access.create(loop, config),
+            limit_requests=limit_requests,
+            on_limit=self._limit_reached,
+        )
+        name = b"whorl" if config.server_header else b""
+        return Shared(
+            service,
+            DefaultFields(encode_field, name, config.date_header, config.headers),
+            limits=Limits(config.limit_request_line, config.limit_header_section, config.limit_header_fields),
+            deadlines=Deadlines(
+                forever(config.timeout_first_byte),
+                forever(config.timeout_request_head),
+                forever(config.timeout_request_body),
+                forever(config.timeout_response),
+                forever(config.timeout_keep_alive),
+            ),
+            keeps_alive=config.timeout_keep_alive != 0,
+            limit_concurrency=config.limit_concurrency,
+            drain_bytes=config.limit_body_drain,
+            pipeline=config.limit_pipeline,
+            high_bytes=config.buffer_response_high,
+            low_bytes=config.buffer_response_low,
+            prompt_close=made.can(Feature.PROMPT_CLOSE),
+        )
+
+    def _limit_reached(self) -> None:
+        self.logger.info("limit_max_requests is reached: leaving")
+        self.should_exit = True
+
+
+def kind_of_connection(made: MadeLoop) -> type[Connection]:
+    """The connection that makes up for what a loop, or the system below it, does differently."""
+    if made.platform.is_windows:
+        return WindowsConnection
+    return Connection if made.can(Feature.PROMPT_PAUSE) else BufferedConnection
+
+
+def forever(seconds: float | None) -> float:
+    """A deadline that was turned off, as a number."""
+    return inf if seconds is None else seconds

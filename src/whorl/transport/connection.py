@@ -1,0 +1,507 @@
+"""One HTTP/1.1 connection: where octets meet the protocol (RFC 9112 section 9).
+
+Octets come in from the loop's transport, the `RequestReader` makes heads and bodies of them, and each request becomes
+an `Exchange`, one after the other in the order in which they came. The connection is the `Stream` its exchange talks
+to. It says what it waits for (`Phase`); the server's one sweep asks every connection, and that is all there is of
+timers. It must not know the application, nor ASGI's messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from whorl.asgi.exchange import Exchange, Our
+from whorl.asgi.fields import HAS_CLOSE, HAS_UPGRADE, FieldTable
+from whorl.asgi.scope import PeerFacts, http_scope
+from whorl.asgi.stream import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COUNTED, Framing
+from whorl.http1.head import RequestHead
+from whorl.http1.reader import RequestReader
+from whorl.http1.refusal import Refusal
+from whorl.http1.writer import (
+    CHUNKED_LINE,
+    CLOSE_LINE,
+    KEEP_ALIVE_LINE,
+    STATUS_LINES,
+    UPGRADE_LINE,
+    interim_response,
+    last_chunk,
+    refusal_response,
+)
+from whorl.observe.failures import bug
+from whorl.transport.filesend import send_file
+from whorl.transport.output import LARGE_BYTES, Output
+from whorl.transport.peer import peer_facts
+from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, Phase
+from whorl.transport.shared import Shared
+
+__all__ = ["Connection"]
+
+# What a response head counts for against the size at which held output is flushed.
+HEAD_BYTES = 512
+
+
+class Connection(Output):
+    """Serves one client.
+
+    Args:
+        shared: what all connections of the server share.
+    """
+
+    __slots__ = (
+        "_body_bytes",
+        "_chunked",
+        "_keep_alive",
+        "_until_close",
+        "exchange",
+        "fields",
+        "peer",
+        "phase",
+        "reader",
+        "reading_paused",
+        "since",
+        "their_eof",
+        "turn_planned",
+        "unsent_bytes",
+    )
+
+    fields: FieldTable
+
+    def __init__(self, shared: Shared) -> None:
+        Output.__init__(self, shared)
+        self.fields = shared.fields
+        self.reader = RequestReader(shared.limits, shared.lines)
+        self.phase = FRESH
+        self.exchange: Exchange | None = None
+        self._keep_alive = True
+        self._chunked = False
+        self._until_close = False
+        self.reading_paused = False
+        self.their_eof = False
+        self._body_bytes = 0
+        self.since = 0.0
+        self.unsent_bytes = 0
+        self.turn_planned = False
+
+    # The loop's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.attach(transport)
+        self.peer: PeerFacts = peer_facts(transport)
+        self.shared.connections.add(self)
+        if self.shared.leaving:
+            self.phase = CLOSING
+            self.transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.phase is CLOSED:
+            return  # there is a loop that says so once more when it is told to abort
+        self.phase = CLOSED
+        self.shared.connections.discard(self)
+        if not self.shared.prompt_close:
+            self.hang_up()
+        self._held.clear()
+        self.reader.discard()
+        self.writing_blocked = False
+        self.leave_exchange()
+        changed = self.shared.changed
+        if changed is not None and not changed.done():
+            changed.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        if self.phase >= LINGERING:
+            self._discard(len(data))
+            return
+        reader = self.reader
+        if reader.buffer:
+            reader.receive_data(data)
+        else:
+            reader.buffer = data
+        self._turn()
+
+    def eof_received(self) -> bool:
+        """The client will send nothing more. One that has a request under way still gets its whole response."""
+        self.their_eof = True
+        if self.phase is EXCHANGE and self.reader.body.complete:
+            return True
+        if self.exchange is not None:
+            self.leave_exchange()
+            self._cut()
+        elif not self.turn_planned:  # else requests that were pipelined come first
+            self.close()
+        return True
+
+    def pause_writing(self) -> None:
+        self.writing_blocked = True
+        self.since = 0.0
+
+    def resume_writing(self) -> None:
+        self.writing_blocked = False
+        self.since = 0.0  # what comes now, the next piece or idleness, is counted from here
+        if self.exchange is not None:
+            self.exchange.resume_writing()
+
+    # Reading
+
+    def _turn(self) -> None:
+        """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
+        write."""
+        self._in_turn = True
+        try:
+            self._serve()
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as error:
+            bug(self.shared.service.logger, error)
+            self.reset()
+        self._in_turn = False
+        if self._held:
+            self.flush()
+
+    def _serve(self) -> None:
+        reader = self.reader
+        served = 0
+        while True:
+            phase = self.phase
+            if phase is EXCHANGE:
+                self._read_body()
+                if self.phase is EXCHANGE:
+                    return
+            elif phase is DRAINING:
+                self._drain_body()
+                if self.phase is DRAINING:
+                    return
+            elif phase >= LINGERING:
+                return
+            elif not reader.buffer:
+                if phase is not IDLE or self.their_eof or self.reading_paused:
+                    self._await_head()
+                return
+            elif served == self.shared.pipeline:
+                self._plan_turn()
+                return
+            else:
+                head = reader.try_head()
+                if head is None:
+                    self._await_head()
+                    return
+                self._begin(head)
+                served += 1
+
+    def _plan_turn(self) -> None:
+        """Go on with what is buffered in the next turn of the loop: others come first, and no request runs inside the
+        task of the one before."""
+        if not self.turn_planned:
+            self.turn_planned = True
+            service = self.shared.service
+            service.loop.call_soon(self._planned_turn, context=service.context)
+
+    def _planned_turn(self) -> None:
+        self.turn_planned = False
+        self._turn()
+
+    def _await_head(self) -> None:
+        """What is buffered is no whole head: wait for its rest, or for its beginning."""
+        if self.their_eof:
+            self.close()
+            return
+        if self.reader.buffer:
+            if self.phase is not HEAD:
+                self.phase = HEAD
+                self.since = 0.0
+        elif self.phase is HEAD:
+            self.phase = IDLE
+        if self.reading_paused:
+            self._resume_transport()
+
+    def _begin(self, head: RequestHead) -> None:
+        """Start the exchange of a request whose head has come, with as much of its body as came along."""
+        shared = self.shared
+        service = shared.service
+        limit = shared.limit_concurrency
+        if limit is not None and len(service.running) >= limit:
+            self._refuse_busy(head)
+            return
+        service.requests += 1
+        if service.requests == service.limit_requests:
+            service.limit_reached()
+        exchange = self.exchange = Exchange(service, self, head, http_scope(head, self.peer, service))
+        self._keep_alive = head.keep_alive
+        self.since = 0.0
+        self._chunked = False
+        self.phase = EXCHANGE
+        if head.body_bytes:
+            limit_bytes = service.limit_body_bytes
+            if limit_bytes is not None and head.body_bytes > limit_bytes:
+                raise too_long()
+            self._body_bytes = 0
+            self._read_body()
+            if self.their_eof and not self.reader.body.complete:
+                self.leave_exchange()  # the rest will never come
+                self.close()
+                return
+        exchange.start()
+
+    def _read_body(self) -> None:
+        """Hand the exchange what has come of its request's body. What comes after that waits its turn."""
+        reader = self.reader
+        exchange = self.exchange
+        if exchange is None or not reader.buffer:
+            return
+        if reader.body.complete:
+            if reader.buffered_bytes > self.shared.high_bytes:
+                self._pause_transport()
+            return
+        data = reader.read_body()
+        complete = reader.body.complete
+        if not data and not complete:
+            return
+        self.since = 0.0
+        self._body_bytes += len(data)
+        limit_bytes = self.shared.service.limit_body_bytes
+        if limit_bytes is not None and self._body_bytes > limit_bytes:
+            raise too_long()
+        if not exchange.deliver(data, complete):
+            self._pause_transport()
+        elif self.reading_paused:
+            self._resume_transport()
+
+    def _drain_body(self) -> None:
+        """Throw away a body that nobody will read, as far as that is cheaper than a new connection."""
+        reader = self.reader
+        self._body_bytes += len(reader.read_body())
+        if reader.body.complete:
+            self._between()
+        elif self._body_bytes > self.shared.drain_bytes:
+            self._linger()
+
+    def _pause_transport(self) -> None:
+        if not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    def _resume_transport(self) -> None:
+        if self.reading_paused:
+            self.reading_paused = False
+            self.since = 0.0
+            if self.phase < CLOSING:
+                self.transport.resume_reading()
+
+    # What the exchange asks (whorl.asgi.stream.Stream)
+
+    @property
+    def client_text(self) -> str:
+        return self.peer.client_text
+
+    def send_head(
+        self, status: int, lines: list[bytes], flags: int, framing: Framing, content: bytes, ends: bool
+    ) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        version = exchange.head.version
+        if self._keep_alive and (
+            flags & HAS_CLOSE
+            or not self.shared.keeps_alive
+            or not (self.reader.body.complete or self._body_is_cheap(exchange))
+        ):
+            self._keep_alive = False
+        held = self._held
+        held.append(STATUS_LINES[status])
+        held += lines
+        held.append(self.shared.defaults.lines(flags))
+        if framing is LENGTH_UNKNOWN:
+            if version == "1.0":
+                self._until_close = True
+                self._keep_alive = False
+            else:
+                self._chunked = True
+                held.append(CHUNKED_LINE)
+        elif framing is LENGTH_COUNTED or framing is NO_CONTENT_COUNTED:
+            held.append(b"content-length: %d\r\n" % len(content))
+        if not self._keep_alive:
+            held.append(CLOSE_LINE)
+        elif version == "1.0":
+            held.append(KEEP_ALIVE_LINE)
+        elif flags & HAS_UPGRADE:
+            held.append(UPGRADE_LINE)
+        held.append(b"\r\n")
+        self._held_bytes += HEAD_BYTES
+        if content and framing >= LENGTH_DECLARED:
+            if len(content) < LARGE_BYTES and not self._chunked:
+                held.append(content)
+                self._held_bytes += len(content)
+            else:
+                self.send_data(content)
+        if ends:
+            self.send_end(())
+        elif not self._in_turn:
+            self.plan_flush()
+
+    def _body_is_cheap(self, exchange: Exchange) -> bool:
+        """Whether what is still to come of the request body may be thrown away to keep the connection.
+
+        A client that was never told to continue may or may not send its body: nobody knows where its next request
+        begins (RFC 9110 section 10.1.1).
+        """
+        left_bytes = exchange.head.body_bytes - self._body_bytes
+        return not exchange.expects_continue and left_bytes <= self.shared.drain_bytes
+
+    def send_data(self, data: bytes) -> None:
+        if self.exchange is None:
+            return
+        if self._chunked:
+            self._held.append(b"%x\r\n" % len(data))
+            self.write(data)
+            self.write(b"\r\n")
+        else:
+            self.write(data)
+
+    def send_end(self, trailers: Sequence[bytes]) -> None:
+        if self.exchange is None:
+            return
+        if self._chunked:
+            self._held.append(last_chunk(trailers))
+        self.exchange = None
+        if not self._in_turn:
+            self.flush()
+        if not self._keep_alive:
+            self._finish()
+        elif self.reader.body.complete:
+            self._between()
+        else:
+            self.phase = DRAINING
+            self.since = 0.0
+            self._body_bytes = 0  # from here on, what is thrown away
+            self._resume_transport()
+
+    def send_interim(self, status: int, lines: Sequence[bytes]) -> None:
+        if self.exchange is not None and self.exchange.head.version != "1.0":
+            self.write(interim_response(status, lines))
+
+    async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            await send_file(self, exchange, file, offset, count)
+
+    def resume_reading(self) -> None:
+        if self.reading_paused:
+            self._resume_transport()
+
+    def abort(self) -> None:
+        if self.exchange is None:
+            return
+        self.exchange = None
+        self._cut()
+
+    # Endings
+
+    def _between(self) -> None:
+        """A request and its response are over; the next one may follow."""
+        self.phase = IDLE
+        self.since = 0.0
+        if not self.shared.keeps_alive:
+            self.close()
+        elif not self._in_turn:
+            if self.reader.buffer or self.their_eof:
+                self._plan_turn()
+            elif self.reading_paused:
+                self._resume_transport()
+
+    def _finish(self) -> None:
+        """The last response of this connection is out."""
+        if self.their_eof or (self.reader.body.complete and not self.reader.buffer):
+            self.close()
+        else:
+            self._linger()
+
+    def refuse(self, refusal: Refusal, more_lines: bytes = b"", head: RequestHead | None = None) -> None:
+        """Answer with a status and end the connection; where a response is under way, cut it instead."""
+        shared = self.shared
+        exchange = self.exchange
+        if exchange is not None:
+            head = exchange.head
+            if exchange.our_state > Our.STARTED:
+                self.leave_exchange()
+                self._cut()
+                return
+            exchange.status = refusal.status
+            self.leave_exchange()
+        elif shared.service.access_log is not None:
+            shared.service.access_log.response_ended(
+                self.peer.client_text,
+                head.method if head else "-",
+                head.target if head else b"-",
+                head.version if head else "-",
+                refusal.status,
+                0,
+                0.0,
+            )
+        with_content = head is None or head.method != "HEAD"
+        self._held.append(refusal_response(refusal, shared.defaults.lines(0), with_content, more_lines))
+        self._linger()
+
+    def _refuse_busy(self, head: RequestHead) -> None:
+        self.refuse(
+            Refusal(503, "More requests are in flight than this server takes; try again (RFC 9110 section 15.6.4)."),
+            b"retry-after: 1\r\n",
+            head,
+        )
+
+    def leave_exchange(self) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            self.exchange = None
+            exchange.client_left()
+
+    def _linger(self) -> None:
+        """Say that we are done, and let the client read it: to close while it sends would destroy our last words on
+        their way (RFC 9112 section 9.6)."""
+        self.flush()
+        self.reader.discard()
+        if self.their_eof or not self.transport.can_write_eof():
+            self.close()
+            return
+        self.phase = LINGERING
+        self.since = 0.0
+        self._body_bytes = 0
+        self._resume_transport()
+        self.transport.write_eof()
+
+    def _discard(self, size_bytes: int) -> None:
+        self._body_bytes += size_bytes
+        if self.phase is LINGERING and self._body_bytes > self.shared.drain_bytes:
+            self.close()
+
+    def _cut(self) -> None:
+        """Close inside a response so that the client can tell: where its end is the end of the connection, by a reset
+        (RFC 9112 section 8)."""
+        if self._until_close:
+            self.reset()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close when everything is sent; the sweep sees to it that this ends."""
+        if self.phase < CLOSING:
+            self.flush()
+            self.phase = CLOSING
+            self.since = 0.0
+            self.transport.close()
+
+    # What the server asks
+
+    def close_if(self, phase: Phase) -> None:
+        """Close if that is what the connection waits for, and nothing has come that waits to be served."""
+        if self.phase is phase and not self.reader.buffer:
+            self.close()
+
+    def progressed(self) -> None:
+        """The client took something that did not go through the transport."""
+        self.since = 0.0
+
+
+def too_long() -> Refusal:
+    """What answers a request body beyond the limit."""
+    return Refusal(413, "The request body is longer than this server takes (RFC 9110 section 15.5.14).")

@@ -1,0 +1,140 @@
+"""The writing half of a connection: what is said in one turn of the loop leaves in one write.
+
+Whatever is written while the connection is reading, or by an application that does not wait in between, is held and
+joined, and leaves when the turn ends, when there is much of it, or with the end of a response. A system call costs
+more than a response does. The half also knows whether the client keeps up (the transport's water marks). It must not
+know HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import cast
+
+from whorl.platform import reset_on_close
+from whorl.transport.shared import Shared
+
+__all__ = ["LARGE_BYTES", "Output"]
+
+# From here on, copying into one buffer costs more than handing over two.
+LARGE_BYTES = 32 * 1024
+FLUSH_BYTES = 64 * 1024
+
+# The transport of asyncio asks for 256 KiB per read, which glibc serves with mmap, mremap and munmap: 7 system calls
+# for a request instead of 3.
+READ_BYTES = 64 * 1024
+
+
+class Output(asyncio.Protocol):
+    """Writes for a connection.
+
+    Args:
+        shared: what all connections of the server share.
+
+    Attributes:
+        shared: the same.
+        transport: the loop's transport; only between `connection_made` and `connection_lost`.
+        writing_blocked: whether the client has more than the high-water mark to read.
+    """
+
+    __slots__ = ("_flush_planned", "_held", "_held_bytes", "_in_turn", "shared", "transport", "writing_blocked")
+
+    transport: asyncio.Transport
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.writing_blocked = False
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._in_turn = False
+        self._flush_planned = False
+
+    def attach(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and set its water marks."""
+        self.transport = cast("asyncio.Transport", transport)
+        shared = self.shared
+        self.transport.set_write_buffer_limits(shared.high_bytes, shared.low_bytes)
+        if hasattr(transport, "max_size"):
+            transport.max_size = READ_BYTES
+
+    def write(self, data: bytes) -> None:
+        """Send octets, at the latest when the turn of the loop ends."""
+        size = len(data)
+        if size >= LARGE_BYTES:
+            head = b"".join(self._held)
+            self._held.clear()
+            self._held_bytes = 0
+            if head:
+                self.transport.writelines((head, data))
+                # Before CPython 3.12.9 and 3.13.2, `writelines` forgets the water marks (CVE-2024-12254); this looks.
+                self.transport.set_write_buffer_limits(self.shared.high_bytes, self.shared.low_bytes)
+            else:
+                self.transport.write(data)
+            return
+        self._held.append(data)
+        self._held_bytes += size
+        if self._held_bytes >= FLUSH_BYTES:
+            self.flush()
+        elif not self._in_turn:
+            self.plan_flush()
+
+    def plan_flush(self) -> None:
+        """Have what is held leave when the turn of the loop ends."""
+        if not self._flush_planned:
+            self._flush_planned = True
+            service = self.shared.service
+            service.loop.call_soon(self._flush_turn, context=service.context)
+
+    def _flush_turn(self) -> None:
+        self._flush_planned = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand what is held to the transport, in one write."""
+        held = self._held
+        if held:
+            data = held[0] if len(held) == 1 else b"".join(held)
+            held.clear()
+            self._held_bytes = 0
+            if self.transport.is_closing():
+                # The client left, and `connection_lost` is on its way: who goes on writing waits for it.
+                self.writing_blocked = True
+            else:
+                self.transport.write(data)
+
+    def reset(self) -> None:
+        """Close at once, so that the client sees an error and not an end (RST)."""
+        self._held.clear()
+        try:
+            reset_on_close(self.fileno())
+        except (OSError, ValueError):
+            pass  # a transport without a socket of its own, or one that is gone
+        self.transport.abort()
+
+    def hang_up(self) -> None:
+        """Close the socket for a loop that does so only when it happens to clear up (rloop).
+
+        The loop keeps the number of its file descriptor, and will close /dev/null.
+        """
+        try:
+            null = os.open(os.devnull, os.O_RDONLY)
+        except OSError:
+            return  # no descriptor is left; the loop gives some back in time
+        try:
+            os.dup2(null, self.fileno(), inheritable=False)
+        finally:
+            os.close(null)
+
+    def fileno(self) -> int:
+        """The file descriptor of the transport's socket, -1 without one."""
+        handle = self.transport.get_extra_info("socket")
+        return -1 if handle is None else int(handle.fileno())
+
+    def pause_writing(self) -> None:
+        """The transport is above its high-water mark."""
+        self.writing_blocked = True
+
+    def resume_writing(self) -> None:
+        """The transport is below its low-water mark."""
+        self.writing_blocked = False

@@ -1,0 +1,84 @@
+"""How long a connection waits for its client, and what happens then (RFC 9110 section 15.5.9, RFC 9112 section 9.5).
+
+A connection only says what it waits for, in `Phase`, and sets `since` to 0 when something moved; nothing on the way
+of a request looks at a clock. The server's sweep comes by now and then with the time and calls `check`. So a deadline
+is never early, and late by two periods at most.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from whorl.asgi.exchange import Our
+from whorl.http1.refusal import Refusal
+from whorl.platform import peer_is_gone
+from whorl.transport.phase import CLOSING, EXCHANGE, HEAD
+
+if TYPE_CHECKING:
+    from whorl.transport.connection import Connection
+
+__all__ = ["check"]
+
+
+def check(connection: Connection, now: float) -> None:
+    """Look whether a connection's client took too long.
+
+    Args:
+        connection: which one.
+        now: the time in seconds, on any clock that does not go back.
+    """
+    if connection.since == 0.0:
+        connection.since = now
+    if (connection.their_eof and connection.phase is EXCHANGE) or not connection.shared.prompt_close:
+        look_for_client(connection)
+    if connection.writing_blocked or connection.phase is CLOSING:
+        unsent_bytes = connection.transport.get_write_buffer_size()
+        if unsent_bytes != connection.unsent_bytes:
+            connection.unsent_bytes = unsent_bytes
+            connection.since = now
+    if now - connection.since > patience_seconds(connection):
+        lose_patience(connection)
+
+
+def patience_seconds(connection: Connection) -> float:
+    """How long the present wait may take."""
+    deadlines = connection.shared.deadlines
+    if connection.writing_blocked:
+        return deadlines.response  # even where the application has said it all: the client is not idle yet
+    return body_patience_seconds(connection) if connection.phase is EXCHANGE else deadlines.by_phase[connection.phase]
+
+
+def body_patience_seconds(connection: Connection) -> float:
+    """How long the client may take with the next piece of its body: for ever, where it is we who keep it waiting."""
+    exchange = connection.exchange
+    ours = connection.reading_paused or exchange is None or exchange.expects_continue
+    return inf if ours or connection.reader.body.complete else connection.shared.deadlines.request_body
+
+
+def lose_patience(connection: Connection) -> None:
+    """End the wait."""
+    phase = connection.phase
+    if phase is CLOSING or connection.writing_blocked:
+        connection.leave_exchange()
+        connection.reset()
+    elif phase is HEAD:
+        connection.refuse(Refusal(408, "The request head took too long (RFC 9110 section 15.5.9)."))
+    elif phase is EXCHANGE:
+        connection.refuse(Refusal(408, "The request body took too long (RFC 9110 section 15.5.9)."))
+    else:
+        connection.close()
+
+
+def look_for_client(connection: Connection) -> None:
+    """A client that half-closed may wait for its response, or be gone: on the wire both look the same. And there is a
+    loop that does not notice a reset.
+
+    One that is gone answers the next octets with a reset. Where the application waits to be told, an interim response,
+    which every client must take (RFC 9110 section 15.2), finds out.
+    """
+    exchange = connection.exchange
+    if peer_is_gone(connection.fileno()):
+        connection.reset()
+    elif connection.their_eof and exchange and exchange.awaits_disconnect and exchange.our_state is Our.WAITING:
+        connection.send_interim(100, ())

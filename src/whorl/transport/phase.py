@@ -1,0 +1,38 @@
+"""What a connection waits for: its state, and the only one it has.
+
+    FRESH -> HEAD -> EXCHANGE -> [DRAINING] -> IDLE -> HEAD ...
+    any   -> LINGERING -> CLOSING -> CLOSED
+
+A head that comes whole goes from FRESH or IDLE straight to EXCHANGE. Used by `connection`, which changes it, and by
+`patience`, which knows how long each may last.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["CLOSED", "CLOSING", "DRAINING", "EXCHANGE", "FRESH", "HEAD", "IDLE", "LINGERING", "Phase"]
+
+
+class Phase(IntEnum):
+    """What a connection waits for."""
+
+    FRESH = 0
+    """The first octet."""
+    HEAD = 1
+    """The rest of a request head."""
+    EXCHANGE = 2
+    """The exchange: the application, the rest of the request body, or the client to read the response."""
+    DRAINING = 3
+    """The rest of a request body that nobody will read."""
+    IDLE = 4
+    """The next request."""
+    LINGERING = 5
+    """The client to read our last words; whatever it sends is thrown away (RFC 9112 section 9.6)."""
+    CLOSING = 6
+    """The transport to send what is left."""
+    CLOSED = 7
+    """Nothing."""
+
+
+FRESH, HEAD, EXCHANGE, DRAINING, IDLE, LINGERING, CLOSING, CLOSED = Phase

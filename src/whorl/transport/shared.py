@@ -1,0 +1,107 @@
+"""What all HTTP/1 connections of one server share: limits, deadlines, tables of remembered lines, and the set of
+connections itself.
+
+Made once by `server`. A connection keeps one reference to it, so that an idle connection costs little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from whorl.asgi.defaults import DefaultFields
+from whorl.asgi.fields import FieldTable
+from whorl.asgi.service import Service
+from whorl.http1.fields import FieldLines
+from whorl.http1.head import Limits
+from whorl.http1.writer import encode_field
+from whorl.transport.phase import Phase
+
+if TYPE_CHECKING:
+    from whorl.transport.connection import Connection
+
+__all__ = ["Deadlines", "Shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a connection may wait for its client, in seconds; infinity for ever.
+
+    Attributes:
+        first_byte: for the first octet after it was accepted.
+        request_head: for a whole request head, from its first octet.
+        request_body: for progress of a request body.
+        response: for progress of a response that the client does not read.
+        keep_alive: for the next request.
+        linger: for the client to read a refusal, before the connection is closed under it.
+        by_phase: how long each phase of a connection may last.
+    """
+
+    first_byte: float = 10.0
+    request_head: float = 30.0
+    request_body: float = 30.0
+    response: float = 60.0
+    keep_alive: float = 75.0
+    linger: float = 2.0
+    by_phase: tuple[float, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        waits = {
+            Phase.FRESH: self.first_byte,
+            Phase.HEAD: self.request_head,
+            Phase.EXCHANGE: self.request_body,
+            Phase.DRAINING: self.request_body,
+            Phase.IDLE: self.keep_alive,
+            Phase.LINGERING: self.linger,
+            Phase.CLOSING: self.response,
+            Phase.CLOSED: inf,
+        }
+        object.__setattr__(self, "by_phase", tuple(waits[phase] for phase in Phase))
+
+    @property
+    def shortest(self) -> float:
+        """The shortest of them."""
+        return min(self.by_phase)
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the connections of a server have in common.
+
+    Attributes:
+        service: the application's side of it.
+        defaults: fields that every response carries.
+        limits: what a request head may cost.
+        deadlines: how long a client may be waited for.
+        limit_concurrency: most requests in flight, None without a limit; more are answered with 503.
+        drain_bytes: how much of a request body that nobody read is thrown away to keep a connection.
+        pipeline: how many pipelined requests one connection is served in one turn of the loop.
+        high_bytes: how much of a response may wait unsent before the application waits.
+        low_bytes: when it goes on.
+        read_buffer: where connections are read to that have no buffer of the loop's.
+        prompt_close: whether the loop closes a socket when it is told to, and notices that a client reset one.
+        leaving: whether the server is shutting down: whoever connects now is turned away.
+        keeps_alive: whether a connection may outlive its exchange.
+        connections: the open ones.
+        changed: done when a connection has closed, for who waits until all have.
+    """
+
+    service: Service
+    defaults: DefaultFields
+    limits: Limits = field(default_factory=Limits)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    limit_concurrency: int | None = None
+    drain_bytes: int = 1024 * 1024
+    pipeline: int = 16
+    high_bytes: int = 64 * 1024
+    low_bytes: int = 16 * 1024
+    read_buffer: bytearray = field(default_factory=lambda: bytearray(64 * 1024))
+    prompt_close: bool = True
+    leaving: bool = False
+    keeps_alive: bool = True
+    connections: set[Connection] = field(default_factory=set)
+    changed: asyncio.Future[None] | None = None
+    lines: FieldLines = field(default_factory=FieldLines)
+    fields: FieldTable = field(default_factory=lambda: FieldTable(encode_field))
