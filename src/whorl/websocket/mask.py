@@ -1,0 +1,57 @@
+"""Masking (RFC 6455 section 5.3): every octet of a payload XOR an octet of a four-octet key, in turn.
+
+Plain Python has no operation that does this to a whole string of octets, so the fastest of several detours is taken;
+where the `websockets` package is installed its C function is used instead. Called by `connection`.
+
+Microseconds on CPython 3.13 (3.11), one x86-64 machine, for                 32 B          1 KiB        64 KiB
+    as integers: from_bytes, ^, to_bytes                                0.44 (0.53)   2.8 (2.4)    229 (114)
+    as integers of 4 KiB each                                           0.64 (0.85)   4.6 (2.4)     93 (87)
+    each fourth octet through a table of 256: translate                 1.6  (1.9)    2.5 (2.6)     82 (104)
+    websockets.speedups.apply_mask                                      0.10 (0.15)   0.2 (0.1)    1.3 (1.3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["unmask", "xor_octets"]
+
+from_bytes = int.from_bytes
+
+# From here on tables are faster than integers, whose conversion costs more than the XOR.
+TABLES_FROM_BYTES = 2048
+
+# XOR_WITH[key][octet] = octet ^ key; 64 KiB, made when it is needed first.
+XOR_WITH: list[bytes] = []
+
+
+def xor_octets(octets: bytes, key: bytes) -> bytes:
+    """Mask or unmask, which is the same.
+
+    Args:
+        octets: a payload, or a part of one that begins at a multiple of four octets.
+        key: the masking key, four octets.
+
+    Returns:
+        As many octets.
+    """
+    size = len(octets)
+    if size < TABLES_FROM_BYTES:
+        words = (size + 3) >> 2
+        masked = from_bytes(octets, "little") ^ from_bytes(key * words, "little")
+        return masked.to_bytes(words << 2, "little")[:size]
+    if not XOR_WITH:
+        XOR_WITH.extend(bytes(octet ^ other for octet in range(256)) for other in range(256))
+    result = bytearray(octets)
+    for place, octet in enumerate(key):
+        result[place::4] = octets[place::4].translate(XOR_WITH[octet])
+    return bytes(result)
+
+
+unmask: Callable[[bytes, bytes], bytes] = xor_octets
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    pass
+else:
+    unmask = apply_mask
