@@ -1,0 +1,66 @@
+# Two commands: `make serve` runs the example on 127.0.0.1:8000, `make test` is the whole check. The rest is for those who work on Whorl.
+PYTHON ?= python3
+VENV := .venv
+# The other interpreters that this machine has: on the PATH, or through pyenv.
+OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python; do \
+	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
+PYTEST := -m pytest -n 2 -q
+
+.PHONY: serve test lint suite others fuzz package soak test-windows docs clean
+
+serve: $(VENV)/serve
+	$(VENV)/bin/whorl hello:app --app-dir examples
+
+test: lint suite others fuzz package
+	@echo "make test: everything passed"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/serve: $(VENV)/bin/python pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[standard]'
+	@touch $@
+
+$(VENV)/test: $(VENV)/bin/python pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,frameworks]'
+	@touch $@ $(VENV)/serve
+
+lint: $(VENV)/test
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+suite: $(VENV)/test
+	$(VENV)/bin/python $(PYTEST)
+
+# Every other CPython that is here runs the suite too; the frameworks are tested on one of them.
+others: $(VENV)/test
+	@for entry in $(OTHERS); do \
+	  version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version; \
+	  $(VENV)/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] == "'$$version'")' || continue; \
+	  echo "== CPython $$version"; \
+	  [ -x $$venv/bin/python ] || $$python -m venv $$venv || exit 1; \
+	  [ $$venv/test -nt pyproject.toml ] || { $$venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && touch $$venv/test; } || exit 1; \
+	  $$venv/bin/python $(PYTEST) --ignore tests/frameworks || exit 1; \
+	done
+
+fuzz: $(VENV)/test
+	$(VENV)/bin/python -m tests.http1.fuzz --seconds 30
+
+# What is installed from the wheel, with and without extras, must serve; the checkout is not looked at.
+package: $(VENV)/test
+	$(VENV)/bin/python tools/check_package.py
+
+# The long runs: hours of clients in a few minutes.
+soak: $(VENV)/test
+	WHORL_TEST_SOAK=1 $(VENV)/bin/python $(PYTEST) --timeout 1800 tests/server tests/http1
+
+test-windows: $(VENV)/test
+	$(VENV)/bin/python -m pytest -q tests/windows --timeout 600
+
+# docs/settings.md is written from the settings themselves.
+docs: $(VENV)/test
+	$(VENV)/bin/python -m whorl.config.describe docs/settings.md
+
+clean:
+	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The tests of Whorl: one folder for each folder of the source."""

@@ -1,0 +1,1 @@
+"""Tests of `whorl.config` and `whorl.cli`."""

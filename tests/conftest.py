@@ -1,0 +1,21 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.frameworks.here import ABSENT as ABSENT_FRAMEWORKS
+from tests.loops_here import ABSENT, LOOP_PARAMS, LOOPS
+
+
+def pytest_report_header() -> list[str]:
+    absent = [f"NOT TESTED HERE: loop {name} {reason}" for name, reason in ABSENT.items()]
+    absent += [f"NOT TESTED HERE: framework {name} {reason}" for name, reason in ABSENT_FRAMEWORKS.items()]
+    return [f"loops under test: {', '.join(LOOPS)}", *absent]
+
+
+@pytest.fixture(params=LOOP_PARAMS)
+def loop_name(request: pytest.FixtureRequest) -> str:
+    """Each loop in turn, as it is typed after `--loop`."""
+    name: str = request.param
+    return name

@@ -1,0 +1,219 @@
+"""Runs octets through a `RequestReader` and says what came of them.
+
+`outcome` is what the tests of this folder call: it plays the octets whole, cut in two at every place, and one by one
+with every question asked twice, and insists that each way ends the same. `accepted` and `refused` say which end
+is expected. What a refusal must look like is checked here too, once for all tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from whorl.http1.fields import Field, FieldLines
+from whorl.http1.head import Limits, RequestHead
+from whorl.http1.reader import RequestReader
+from whorl.http1.refusal import Refusal
+
+STATUSES = {400, 414, 417, 431, 501, 505}
+REASON = re.compile(r"[A-Z][^\n]+ \(RFC \d{4} sections? \d+(\.\d+)*\)\.")
+
+GET = b"GET / HTTP/1.1"
+POST = b"POST / HTTP/1.1"
+HOST = b"Host: a"
+CHUNKED = b"Transfer-Encoding: chunked"
+
+# Whatever is longer is not cut at each octet, but near its ends and its line ends; and it drips in pieces of a length
+# that divides nothing.
+EVERY_CUT_BYTES = 600
+LONG_DRIP_BYTES = 97
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request as it was read.
+
+    Attributes:
+        end: how many octets of the connection had been used when it was complete; -1 where it is not complete.
+    """
+
+    method: str
+    target: bytes
+    version: str
+    fields: tuple[Field, ...]
+    body: bytes
+    keep_alive: bool
+    expects_continue: bool
+    accepts_trailers: bool
+    upgrade: bytes
+    end: int
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for known, value in self.fields if known == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of some octets.
+
+    Attributes:
+        messages: the complete requests in order.
+        partial: the request whose body is not complete, with as much of it as came; None after a refusal.
+        status: the refusal's status, or None.
+        reason: the refusal's reason, or nothing.
+        waiting_bytes: octets that were kept for later; 0 after a refusal or after the last request of a connection.
+    """
+
+    messages: tuple[Message, ...]
+    partial: Message | None
+    status: int | None
+    reason: str
+    waiting_bytes: int
+
+
+def _message(head: RequestHead, body: Iterable[bytes], end: int) -> Message:
+    return Message(
+        head.method,
+        head.target,
+        head.version,
+        tuple(head.fields),
+        b"".join(body),
+        head.keep_alive,
+        head.expects_continue,
+        head.accepts_trailers,
+        head.upgrade,
+        end,
+    )
+
+
+def _check_refusal(refusal: Refusal) -> None:
+    """What every refusal is: one of a few statuses, and one sentence that names its section."""
+    assert refusal.status in STATUSES, refusal.status
+    assert REASON.fullmatch(refusal.reason), refusal.reason
+
+
+def play(
+    pieces: Iterable[bytes], limits: Limits | None = None, lines: FieldLines | None = None, asks: int = 1
+) -> Outcome:
+    """Give a connection's octets to a reader of its own, piece by piece, as a connection does.
+
+    Args:
+        pieces: the octets as they arrive. What follows a request that ends the connection is left alone.
+        limits: the reader's limits.
+        lines: the field lines, for runs that share them.
+        asks: how often an unanswered question is asked; asking again must change nothing.
+    """
+    reader = RequestReader(limits or Limits(), lines or FieldLines())
+    messages: list[Message] = []
+    head: RequestHead | None = None
+    body: list[bytes] = []
+    delivered = asked = 0
+    try:
+        for piece in pieces:
+            reader.receive_data(piece)
+            delivered += len(piece)
+            asked = 0
+            while asked < asks:
+                if head is None:
+                    head = reader.try_head()
+                    body = []
+                if head is not None:
+                    body.append(reader.read_body())
+                if head is None or not reader.body.complete:
+                    asked += 1
+                    continue
+                messages.append(_message(head, body, delivered - reader.buffered_bytes))
+                if not head.keep_alive:
+                    return Outcome(tuple(messages), None, None, "", 0)
+                head = None
+    except Refusal as refusal:
+        _check_refusal(refusal)
+        return Outcome(tuple(messages), None, refusal.status, refusal.reason, 0)
+    partial = _message(head, body, -1) if head is not None else None
+    return Outcome(tuple(messages), partial, None, "", reader.buffered_bytes)
+
+
+def drip(octets: bytes, drop_bytes: int = 1) -> list[bytes]:
+    """The octets in drops, one by one if nothing else is said."""
+    return [octets[at : at + drop_bytes] for at in range(0, len(octets), drop_bytes)]
+
+
+def cuts(octets: bytes) -> Iterator[int]:
+    """Where to cut octets in two: everywhere, or in long ones near both ends and near the line ends."""
+    if len(octets) <= EVERY_CUT_BYTES:
+        yield from range(1, len(octets))
+        return
+    near = {*range(1, 12), *range(len(octets) - 12, len(octets))}
+    for line_end in list(re.finditer(b"\n", octets))[:5]:
+        near.update(range(line_end.start() - 3, line_end.start() + 5))
+    yield from sorted(at for at in near if 0 < at < len(octets))
+
+
+def same(outcome: Outcome, other: Outcome) -> bool:
+    """Whether two outcomes are one: the same requests, and the same status, whatever the words of the refusal."""
+    return (outcome.messages, outcome.partial, outcome.status, outcome.waiting_bytes) == (
+        other.messages,
+        other.partial,
+        other.status,
+        other.waiting_bytes,
+    )
+
+
+def outcome(octets: bytes, limits: Limits | None = None) -> Outcome:
+    """What comes of these octets, however they are cut."""
+    lines = FieldLines()
+    whole = play([octets], limits, lines)
+    for at in cuts(octets):
+        parted = play([octets[:at], octets[at:]], limits, lines)
+        assert same(parted, whole), f"cut at {at} of {octets!r}: {parted} instead of {whole}"
+    drop_bytes = 1 if len(octets) <= EVERY_CUT_BYTES else LONG_DRIP_BYTES
+    dripped = play(drip(octets, drop_bytes), limits, FieldLines(), asks=2)
+    assert same(dripped, whole), f"dripping {octets!r}: {dripped} instead of {whole}"
+    return whole
+
+
+def accepted(octets: bytes, limits: Limits | None = None) -> Message:
+    """The one request that these octets are, and nothing else."""
+    end = outcome(octets, limits)
+    assert end.status is None, end.reason
+    assert end.partial is None
+    assert end.waiting_bytes == 0
+    (message,) = end.messages
+    assert message.end == len(octets)
+    return message
+
+
+def refused(octets: bytes, limits: Limits | None = None) -> int:
+    """The status that answers these octets, of which no request could be made."""
+    end = outcome(octets, limits)
+    assert end.status is not None, f"not refused: {end}"
+    assert end.messages == ()
+    return end.status
+
+
+def octets_until_refused(octets: bytes, limits: Limits | None = None) -> int | None:
+    """How many octets a client that sends them one by one gets rid of before the refusal; None if there is none."""
+    reader = RequestReader(limits or Limits(), FieldLines())
+    for sent, octet in enumerate(drip(octets), 1):
+        reader.receive_data(octet)
+        try:
+            assert reader.try_head() is None
+        except Refusal:
+            return sent
+    return None
+
+
+def head(*lines: bytes) -> bytes:
+    """A head of these lines."""
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def get(*field_lines: bytes) -> bytes:
+    """A GET with Host and these field lines."""
+    return head(GET, HOST, *field_lines)
+
+
+def chunked(body: bytes) -> bytes:
+    """A POST whose body comes in chunks, these octets."""
+    return head(POST, HOST, CHUNKED) + body

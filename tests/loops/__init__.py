@@ -1,0 +1,1 @@
+"""From a name to a loop, and what the loop can do."""

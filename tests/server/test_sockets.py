@@ -1,0 +1,181 @@
+"""Where a server listens: TCP on IPv4 and IPv6, Unix sockets, inherited ones; and what it leaves behind (ip(7),
+unix(7))."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Process, read_response, serve
+from tests.loops_here import ABSENT
+from tests.server.client import get, until
+
+HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+UNIX_LOOPS = ["asyncio", "uvloop"]
+
+
+def greets(process: Process) -> bool:
+    with process.connect() as client:
+        client.sendall(HELLO)
+        return read_response(client)[0] == 200
+
+
+def refusal(**options: object) -> str:
+    """The one line that a server says that cannot start, having ended with status 3."""
+    with serve("tests.apps:app", ready=False, **options) as process:
+        assert process.wait() == 3
+        (line,) = process.stderr
+        return line
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "whorl.sock"
+
+
+class TestTcp:
+    def test_a_name_with_several_addresses(self, loop_name: str) -> None:
+        with serve("tests.apps:app", loop=loop_name, host="localhost") as process:
+            port = process.port
+            for _, _, _, _, address in set(socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)):
+                process.address = (address[0], port)
+                assert greets(process)
+
+    def test_the_kernel_looks_for_clients_that_vanished(self, server: Process) -> None:
+        """Its keep-alive timer runs for each connection: "02" in the column `tr` of proc_net_tcp."""
+        with server.connect() as client:
+            client.sendall(HELLO.replace(b"close", b"keep-alive"))
+            assert read_response(client)[0] == 200
+            ends = [f"0100007F:{port:04X}" for port in (server.port, client.getsockname()[1])]
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+            (row,) = (row for row in rows if row[1:3] == ends)
+            assert row[5].startswith("02:")
+
+    def test_dual_stack(self, loop_name: str) -> None:
+        with serve("tests.apps:app", loop=loop_name, host="::") as process:
+            port = process.port
+            for address in ("127.0.0.1", "::1"):
+                process.address = (address, port)
+                assert greets(process)
+
+    def test_an_address_in_use_is_one_line(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            line = refusal(port=port)
+        assert line == f"whorl: error: 127.0.0.1:{port} is in use by another program: stop it, or give another --port"
+
+    @pytest.mark.parametrize(
+        ("host", "words"), [("192.0.2.1", "not an address of this machine"), ("no.such.host.invalid", "not known")]
+    )
+    def test_a_host_that_is_none_is_one_line(self, host: str, words: str) -> None:
+        assert words in refusal(host=host)
+
+
+@pytest.mark.parametrize("loop", UNIX_LOOPS)
+class TestUnix:
+    def test_has_its_mode_and_is_removed_at_the_end(self, loop: str, path: Path) -> None:
+        with serve("tests.apps:app", loop=loop, uds=path, uds_mode="0600") as process:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert greets(process)
+            assert process.stop() == 0
+        assert not path.exists()
+
+    def test_a_stale_one_is_replaced(self, loop: str, path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(path))
+        with serve("tests.apps:app", loop=loop, uds=path) as process:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o666
+            assert greets(process)
+
+    def test_one_that_somebody_else_put_there_since_is_left_alone(self, loop: str, path: Path) -> None:
+        """Another server, which took the path over while this one goes on."""
+        with serve("tests.apps:app", loop=loop, uds=path) as old:
+            path.unlink()
+            with serve("tests.apps:app", loop=loop, uds=path) as new:
+                assert old.stop() == 0
+                assert greets(new)
+
+    def test_two_signals_remove_it_too(self, loop: str, path: Path) -> None:
+        with serve("tests.apps:app", loop=loop, uds=path) as process, process.connect() as client:
+            client.sendall(get(script=[("print", "blocks"), ("block", 3600)]))
+            process.wait_for_line("blocks", "stdout")
+            until(lambda: process.signal(signal.SIGINT) or process.popen.poll() is not None)
+        assert not path.exists()
+
+
+class TestUnixPathTaken:
+    def test_by_a_server(self, path: Path) -> None:
+        with serve("tests.apps:app", uds=path) as process:
+            assert "another program listens" in refusal(uds=path)
+            assert greets(process)
+
+    def test_by_a_file(self, path: Path) -> None:
+        path.write_text("precious")
+        assert "is no socket" in refusal(uds=path)
+        assert path.read_text() == "precious"
+
+    def test_by_a_file_later(self, path: Path) -> None:
+        with serve("tests.apps:app", uds=path) as process:
+            path.unlink()
+            path.write_text("somebody else's")
+            assert process.stop() == 0
+        assert path.read_text() == "somebody else's"
+
+    def test_there_is_no_directory(self, path: Path) -> None:
+        assert "cannot be made" in refusal(uds=path / "below")
+
+    def test_it_is_too_long(self, path: Path) -> None:
+        assert "too long" in refusal(uds=path.parent / ("x" * 200))
+
+
+@pytest.mark.skipif("rloop" in ABSENT, reason="rloop is not installed here")
+class TestLoopWithoutUnixSockets:
+    def test_refuses_a_path(self, path: Path) -> None:
+        assert "has no Unix sockets" in refusal(loop="rloop:new_event_loop", uds=path)
+        assert not path.exists()
+
+    def test_refuses_an_inherited_one(self, path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            assert "has no Unix sockets" in refusal(loop="rloop:new_event_loop", fd=listener.fileno())
+
+
+class TestInherited:
+    def test_serves_and_leaves_it_open(self, loop_name: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            for _ in range(2):
+                with serve("tests.apps:app", loop=loop_name, fd=listener.fileno()) as process:
+                    assert greets(process)
+                    assert process.stop() == 0
+
+    @pytest.mark.parametrize("loop", UNIX_LOOPS)
+    def test_a_unix_socket(self, loop: str, path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            with serve("tests.apps:app", loop=loop, fd=listener.fileno()) as process:
+                assert greets(process)
+                assert process.stop() == 0
+            assert path.exists()
+
+    def test_what_is_no_socket_is_one_line(self, tmp_path: Path) -> None:
+        with (tmp_path / "file").open("w") as file:
+            assert "is no socket" in refusal(fd=file.fileno())
+
+    def test_what_was_not_bound_is_one_line(self) -> None:
+        with socket.socket() as loose:
+            assert "not bound" in refusal(fd=loose.fileno())
+
+    def test_what_is_not_open_is_one_line(self) -> None:
+        reader, writer = os.pipe()
+        os.close(writer)
+        try:
+            assert "is no socket" in refusal(fd=reader)
+        finally:
+            os.close(reader)

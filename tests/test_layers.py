@@ -1,0 +1,106 @@
+"""The shape of the source: imports point downward, wire rules do no input or output, and no file grows long."""
+
+from __future__ import annotations
+
+import ast
+import gc
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "whorl"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+SHARED = {"errors", "platform", "version", "config", "loops", "observe"}
+MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
+    "http1": set(),
+    "websocket": set(),
+    "errors": set(),
+    "platform": set(),
+    "version": set(),
+    "config": {"errors", "platform"},
+    "loops": {"errors", "platform"},
+    "observe": {"errors", "platform", "config"},
+    "asgi": SHARED | {"http1"},
+    "transport": SHARED | {"http1", "asgi"},
+    "server": SHARED | {"http1", "asgi", "transport"},
+    "cli": SHARED | {"http1", "asgi", "transport", "server"},
+    "__main__": {"cli"},
+    "__init__": SHARED | {"server"},  # the public names
+}
+WIRE_RULES = {"http1", "websocket"}
+NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}
+MOST_LINES = 600
+
+
+def layer_of(path: Path) -> str:
+    """The folder below `src/whorl`, or the name of a module that stands there by itself."""
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def parse(path: Path) -> ast.Module:
+    """The syntax tree of a module. No collection meanwhile: a finalizer that runs then makes CPython 3.11 count its own
+    recursion wrongly (gh-106905)."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    finally:
+        gc.enable()
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The full names of all modules that a module imports, anywhere in it."""
+    package = ("whorl", *path.relative_to(SOURCE).parent.parts)
+    names: set[str] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, *filter(None, (node.module,))))
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def imported_layers(path: Path) -> set[str]:
+    """The layers of Whorl that a module imports; `__init__` for a name of the package itself."""
+    parts = [name.split(".") for name in imported_modules(path)]
+    ours = {part[1] if len(part) > 1 else "__init__" for part in parts if part[0] == "whorl"}
+    return {name if name in MAY_IMPORT or (SOURCE / name).is_dir() else "__init__" for name in ours}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_downward(path: Path) -> None:
+    layer = layer_of(path)
+    assert layer in MAY_IMPORT, f"{layer} is no layer: say in MAY_IMPORT what it may import"
+    above = imported_layers(path) - MAY_IMPORT[layer] - {layer}
+    assert not above, f"{layer} must not import {', '.join(sorted(above))}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if layer_of(path) in WIRE_RULES], ids=name_of)
+def test_wire_rules_do_no_input_or_output_and_have_no_clock(path: Path) -> None:
+    found = {name.split(".")[0] for name in imported_modules(path)} & NOT_FOR_WIRE_RULES
+    assert not found, f"bytes and the time are arguments here: do not import {', '.join(sorted(found))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_file_grows_long(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MOST_LINES, f"{lines} lines: one file, one noun; split it"
+
+
+def test_the_rule_sees_imports_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "http1" / "reader.py"
+    module.parent.mkdir()
+    (tmp_path / "server").mkdir()
+    module.write_text(
+        "import time\nimport whorl.asgi.scope\nfrom whorl import server\nfrom . import head\nfrom ..loops import x\n"
+        "def late():\n    from whorl.cli.main import main\n    from whorl import run\n"
+    )
+    monkeypatch.setattr("tests.test_layers.SOURCE", tmp_path)
+    assert imported_layers(module) == {"asgi", "server", "http1", "loops", "cli", "__init__"}
+    assert "time" in imported_modules(module)
