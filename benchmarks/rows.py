@@ -1,0 +1,186 @@
+"""The rows of the benchmark: what is asked of every server, and what it must answer.
+
+A row is data. How each kind of load is made and measured is `measure`'s matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from benchmarks.apps import plain
+from benchmarks.fault import CannotRun
+
+__all__ = ["BY_NAME", "FLOOR_ROW", "ROWS", "Load", "Profile", "Request", "Row", "choose"]
+
+
+class Profile(Enum):
+    """What a server is started with; the rows of one profile are measured on the same processes.
+
+    The values are the application, and whether an access log is written.
+    """
+
+    PLAIN = ("benchmarks.apps.plain:app", False)
+    ACCESS_LOG = ("benchmarks.apps.plain:app", True)
+    FASTAPI = ("benchmarks.apps.fastapi_app:app", False)
+    DJANGO = ("benchmarks.apps.django_app:app", False)
+    FRESH = ("benchmarks.apps.plain:app", None)
+    """The row starts and stops the servers itself."""
+
+
+class Load(Enum):
+    """What is done to the server."""
+
+    WRK = "as fast as it can"
+    HALF = "at half its capacity"
+    EVENTS = "events to clients that stay"
+    IDLE = "connections that do nothing"
+    COLD = "starting"
+    MILLION = "a million requests"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Attributes: content: the octets of its content, made of a pattern in wrk too if there are more than 1,023."""
+
+    path: str
+    method: str = "GET"
+    fields: tuple[tuple[str, str], ...] = ()
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing to measure.
+
+    Attributes:
+        name: what ROWS= calls it.
+        title: what the results call it.
+        request: what is asked.
+        expected: the content that must come; None where the row compares it in its own way.
+        connections: how many ask at the same time.
+        pipeline: how many requests are sent together.
+        unit: what the first figure counts.
+        least_fields: how many fields the response must have.
+        once: whether one round is enough, because nothing in it depends on the clock.
+    """
+
+    name: str
+    title: str
+    request: Request
+    expected: bytes | None = plain.HELLO
+    connections: int = 64
+    pipeline: int = 1
+    profile: Profile = Profile.PLAIN
+    load: Load = Load.WRK
+    unit: str = "µs"
+    least_fields: int = 0
+    once: bool = False
+
+
+BROWSER = (
+    # With Host, which every client adds, fourteen fields.
+    ("Connection", "keep-alive"),
+    ("Cache-Control", "max-age=0"),
+    ("sec-ch-ua", '"Chromium";v="128", "Not;A=Brand";v="24", "Google Chrome";v="128"'),
+    ("sec-ch-ua-mobile", "?0"),
+    ("sec-ch-ua-platform", '"Linux"'),
+    ("Upgrade-Insecure-Requests", "1"),
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0 Safari/537.36"),
+    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+    ("Sec-Fetch-Site", "same-origin"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Accept-Language", "en-GB,en;q=0.9,de;q=0.8"),
+    ("Cookie", "session=6f1c2d9b4a7e; theme=dark; consent=1"),
+)
+GREETING = json.dumps({"message": "Hello, world"}).encode()
+ITEM = json.dumps({"name": "whorl", "price": 1.5, "tags": ["turn", "spiral"]}, separators=(",", ":")).encode()
+FILE_SMALL, FILE_LARGE = 64 * 1024, 100 * 1024 * 1024
+HELLO = Request("/")
+
+
+def echo(size_bytes: int) -> tuple[Request, bytes]:
+    content = plain.content(size_bytes)
+    return Request("/echo", "POST", content=content), content
+
+
+def file_rows(size_bytes: int, text: str, label: str, connections: int) -> tuple[Row, Row]:
+    """The same file sent by its path, and by reading it in the application."""
+    return (
+        Row(f"pathsend{label}", f"file of {text} by pathsend", Request(f"/path?{size_bytes}"), None, connections),
+        Row(f"readsend{label}", f"file of {text} read and sent", Request(f"/read?{size_bytes}"), None, connections),
+    )
+
+
+ROWS = (
+    Row("hello", "hello, world", HELLO),
+    Row("json", "JSON", Request("/json"), GREETING),
+    Row("headers14", "a browser's 14 request fields", Request("/", fields=BROWSER)),
+    Row("response12", "12 response fields", Request("/fields"), least_fields=12),
+    Row("body10k", "response of 10 KiB", Request("/10k"), plain.TEN_KIB),
+    Row("body1m", "response of 1 MiB", Request("/1m"), plain.ONE_MIB, 16),
+    Row("echo1k", "POST echo of 1 KiB", *echo(1024)),
+    Row("echo64k", "POST echo of 64 KiB", *echo(64 * 1024), 16),
+    Row("echo8m", "POST echo of 8 MiB", *echo(8 * 1024 * 1024), 2),
+    Row("stream10", "stream of ten chunks", Request("/stream"), plain.CHUNK * plain.CHUNKS),
+    Row("sleep0", "asyncio.sleep(0), then hello", Request("/sleep")),
+    Row("pipeline16", "hello, 16 pipelined", HELLO, pipeline=16),
+    Row("newconn", "hello, a connection each", Request("/", fields=(("Connection", "close"),))),
+    *file_rows(FILE_SMALL, "64 KiB", "64k", 16),
+    *file_rows(FILE_LARGE, "100 MiB", "100m", 2),
+    Row("sse200", "an event to each of 200 clients", Request("/events"), None, 200, load=Load.EVENTS),
+    Row("half", "hello at half the capacity", HELLO, connections=128, load=Load.HALF),
+    Row("accesslog", "hello, access log on", HELLO, profile=Profile.ACCESS_LOG),
+    Row(
+        "fastapi",
+        "FastAPI with a Pydantic model",
+        Request("/items", "POST", (("Content-Type", "application/json"),), ITEM),
+        ITEM,
+        profile=Profile.FASTAPI,
+    ),
+    Row("django", "Django, async view", HELLO, GREETING, profile=Profile.DJANGO),
+    Row("coldstart", "start to first response", HELLO, profile=Profile.FRESH, load=Load.COLD, unit="s", once=True),
+    Row(
+        "idle10k",
+        "idle keep-alive connection, of 10,000",
+        HELLO,
+        connections=10_000,
+        profile=Profile.FRESH,
+        load=Load.IDLE,
+        unit="KiB",
+        once=True,
+    ),
+    Row(
+        "million",
+        "memory after 1,000,000 requests, of that after 10,000",
+        HELLO,
+        profile=Profile.FRESH,
+        load=Load.MILLION,
+        unit="×",
+        once=True,
+    ),
+)
+FLOOR_ROW = "hello"
+BY_NAME = {row.name: row for row in ROWS}
+
+
+def choose(words: str) -> Sequence[Row]:
+    """The rows that ROWS= names, in the order of the table.
+
+    Args:
+        words: names of rows, or how they begin ("echo"), with commas between; empty for all.
+
+    Raises:
+        CannotRun: a word fits no row.
+    """
+    wanted = [word.strip() for word in words.split(",") if word.strip()]
+    if not wanted:
+        return ROWS
+    for word in wanted:
+        if not any(row.name.startswith(word) for row in ROWS):
+            raise CannotRun(f'ROWS: there is no row "{word}"; the rows are {", ".join(BY_NAME)}')
+    # A word that is a row's whole name means that row only.
+    return [row for row in ROWS if any(row.name == w if w in BY_NAME else row.name.startswith(w) for w in wanted)]
