@@ -188,8 +188,8 @@ def test_what_we_send_is_what_they_read(
     assert connection.state is State.CLOSED
 
 
-# Where we differ. They leave UTF-8 to their callers, but for that of a Close frame, which they read before its code. And
-# they refuse a Close frame between fragments, where section 5.4 allows control frames.
+# Where we differ. They leave UTF-8 to their callers, but for that of a Close frame, which they read before its code.
+# And they refuse a Close frame between fragments, where section 5.4 allows control frames.
 OURS_ALONE = "The text is not UTF-8 (RFC 6455 section 8.1)."
 NAMED_OTHERWISE = "The status code must not stand in a Close frame (RFC 6455 section 7.4)."
 THEIRS_ALONE = "incomplete fragmented message"
