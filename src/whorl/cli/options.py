@@ -1,7 +1,8 @@
 """The settings as options of the command line, and their help text, grouped as in the documentation.
 
 Options carry text only: `whorl.config` reads and checks it, so that a wrong value is worded alike wherever it was
-written, and all are reported at once. `main` calls this. To add an option, add a field to `whorl.config.config.Config`.
+written, and all are reported at once. `main` calls this. To add an option, add a field to a section of
+`whorl.config.sections`.
 """
 
 from __future__ import annotations

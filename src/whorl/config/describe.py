@@ -17,7 +17,7 @@ __all__ = ["settings_page"]
 INTRODUCTION = """\
 # Settings
 
-<!-- Made from src/whorl/config/config.py by `python -m whorl.config.describe docs/settings.md`: do not edit it. -->
+<!-- Made from src/whorl/config/sections by `python -m whorl.config.describe docs/settings.md`: do not edit it. -->
 
 Every setting can be written in four places. The first that has a value wins:
 

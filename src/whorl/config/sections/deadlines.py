@@ -1,0 +1,57 @@
+"""How long a client may take.
+
+One section of `Config`, which puts them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whorl.config.kind import OrNone
+from whorl.config.quantities import Seconds
+from whorl.config.setting import setting
+
+__all__ = ["DeadlinesSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlinesSettings:
+    """How long a client may take."""
+
+    timeout_first_byte: float | None = setting(
+        "Deadlines",
+        10.0,
+        OrNone(Seconds(), "no deadline", zero=True),
+        "Close a new connection that sends nothing for this long.",
+    )
+    timeout_request_head: float | None = setting(
+        "Deadlines",
+        30.0,
+        OrNone(Seconds(), "no deadline", zero=True),
+        "Answer 408 when a request's head takes longer than this.",
+    )
+    timeout_request_body: float | None = setting(
+        "Deadlines",
+        30.0,
+        OrNone(Seconds(), "no deadline", zero=True),
+        "Answer 408 when a request body makes no progress for this long.",
+    )
+    timeout_response: float | None = setting(
+        "Deadlines",
+        60.0,
+        OrNone(Seconds(), "no deadline", zero=True),
+        "Reset the connection when its client takes nothing of a response for this long.",
+    )
+    timeout_keep_alive: float | None = setting(
+        "Deadlines",
+        75.0,
+        OrNone(Seconds(least=0.0), "no deadline"),
+        "Close a connection that is idle between requests for this long; 0 closes it as soon as it is idle.",
+        why="Longer than the 60 s of common load balancers, which would send a request into a closing connection.",
+    )
+    timeout_graceful_shutdown: float | None = setting(
+        "Deadlines",
+        30.0,
+        OrNone(Seconds(least=0.0), "wait for ever"),
+        "When the server stops, cancel the requests still in flight after this long; 0 cancels them at once.",
+    )

@@ -1,0 +1,26 @@
+"""Which event loop it runs on.
+
+One section of `Config`, which puts them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whorl.config.setting import setting
+from whorl.config.words import Text
+
+__all__ = ["EventLoopSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventLoopSettings:
+    """Which event loop it runs on."""
+
+    loop: str = setting(
+        "Event loop",
+        "auto",
+        Text("auto, asyncio, uvloop or <module>:<function>", "NAME"),
+        "The event loop: auto, asyncio, uvloop or <module>:<function>. `whorl loops` lists those of this machine.",
+        why="auto takes uvloop if it is installed, else asyncio.",
+    )
