@@ -71,11 +71,15 @@ class Acceptor:
             handle.close()
             raise
 
-    def stop(self) -> None:
-        """Accept no more: whoever connects now is refused. Connections that are open stay as they are."""
+    async def stop(self) -> None:
+        """Accept no more: whoever connects now is refused. Connections that are open stay as they are, and what the
+        kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
         keeps_clients = self._made.can(Feature.KEEPS_CLIENTS)
+        waiting: list[socket.socket] = []
         for listener, bound in zip(self._listeners, self._bounds, strict=False):
             if keeps_clients:
+                if not bound.inherited and not isinstance(listener, Listener):
+                    waiting += queued(bound.handle)
                 listener.close()
                 bound.close()
             elif not bound.inherited:
@@ -85,12 +89,29 @@ class Acceptor:
                     bound.handle.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+        for client in waiting:
+            try:
+                await self._made.loop.connect_accepted_socket(self._connect, client)
+            except OSError:  # it has left meanwhile
+                client.close()
 
     def close(self) -> None:
         """Let go of the listeners, when no connection is left."""
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def queued(handle: socket.socket) -> list[socket.socket]:
+    """The connections that wait in a listening socket's queue."""
+    clients = []
+    try:
+        while True:
+            client, _ = handle.accept()
+            client.setblocking(False)
+            clients.append(client)
+    except OSError:  # there is no other, or no room for it
+        return clients
 
 
 def keep_path(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:

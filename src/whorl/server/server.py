@@ -212,7 +212,7 @@ class Server:
             await self._leave
         finally:
             self.started = False
-            acceptor.stop()
+            await acceptor.stop()
             self.logger.debug("draining")
             await drain(shared, config.timeout_graceful_shutdown, self._hurry)
             acceptor.close()
