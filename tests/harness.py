@@ -150,6 +150,7 @@ def serve(
     environment: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     ready: bool = True,
+    pass_fds: Sequence[int] = (),
     **options: object,
 ) -> Iterator[Process]:
     """Run Whorl until the block ends; it must not be alive after that.
@@ -160,9 +161,10 @@ def serve(
         environment: variables on top of this process's.
         cwd: where it runs.
         ready: wait until it accepts.
+        pass_fds: file descriptors that it inherits; the one of `fd` is among them without being named.
         options: settings by name.
     """
-    if "uds" not in options and "fd" not in options:
+    if not pass_fds and not options.keys() & {"uds", "fd", "bind"}:
         options.setdefault("port", 0)
     popen = subprocess.Popen(
         command(app, python, **options),
@@ -172,7 +174,7 @@ def serve(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        pass_fds=[int(str(options["fd"]))] if "fd" in options else (),
+        pass_fds=[*pass_fds, *([int(str(options["fd"]))] if "fd" in options else [])],
     )
     process = Process(popen)
 

@@ -4,9 +4,13 @@ unix(7))."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ import pytest
 from tests.harness import Process, read_response, serve
 from tests.loops_here import ABSENT
 from tests.server.client import get, until
+from whorl.server.sockets.inherited import activated
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 UNIX_LOOPS = ["asyncio", "uvloop"]
@@ -67,7 +72,7 @@ class TestTcp:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             line = refusal(port=port)
-        assert line == f"whorl: error: 127.0.0.1:{port} is in use by another program: stop it, or give another --port"
+        assert line == f"whorl: error: 127.0.0.1:{port} is in use by another program: stop it, or give another port"
 
     @pytest.mark.parametrize(
         ("host", "words"), [("192.0.2.1", "not an address of this machine"), ("no.such.host.invalid", "not known")]
@@ -179,3 +184,79 @@ class TestInherited:
             assert "is no socket" in refusal(fd=reader)
         finally:
             os.close(reader)
+
+
+class TestBind:
+    """`--bind`, several times."""
+
+    def test_every_place_is_served(self, loop_name: str, path: Path) -> None:
+        unix = [] if loop_name.startswith("rloop") else [f"unix:{path}?mode=0660"]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            places = ["127.0.0.1:0", "[::]:0", *unix, f"fd://{listener.fileno()}"]
+            with serve("tests.apps:app", loop=loop_name, bind=places, pass_fds=[listener.fileno()]) as process:
+                line = process.wait_for_line(" serves ")
+                first, dual = (int(port) for port in re.findall(r" http://(?:127.0.0.1|\[::\]):(\d+)", line)[:2])
+                own = listener.getsockname()[1]
+                addresses = [("127.0.0.1", first), ("127.0.0.1", dual), ("::1", dual), ("127.0.0.1", own)]
+                for address in [*addresses, str(path)][: 4 + len(unix)]:
+                    process.address = address
+                    assert greets(process)
+                if unix:
+                    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+                assert process.stop() == 0
+            assert not path.exists()
+
+    def test_nothing_stays_bound_where_one_place_cannot_be_had(self, path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = f"127.0.0.1:{other.getsockname()[1]}"
+            assert f"{taken} is in use" in refusal(bind=[f"unix:{path}", taken])
+        assert not path.exists()
+
+
+PASS_AS_SYSTEMD_DOES = """
+import os, sys
+descriptor, count, *words = sys.argv[1:]
+os.dup2(int(descriptor), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count)
+os.execv(sys.executable, [sys.executable, *words])
+"""
+
+
+class TestActivation:
+    """Sockets that systemd made (sd_listen_fds(3))."""
+
+    @contextmanager
+    def activated(self, listener: socket.socket, count: int = 1, **options: object) -> Iterator[Process]:
+        number = listener.fileno()
+        words = (sys.executable, "-c", PASS_AS_SYSTEMD_DOES, str(number), str(count))
+        with serve("tests.apps:app", python=words, pass_fds=[number], ready=False, **options) as process:
+            yield process
+
+    def test_they_are_served_and_outlive_the_server(self, loop_name: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener, self.activated(listener, loop=loop_name) as process:
+            port = listener.getsockname()[1]
+            assert f" on fd:3 http://127.0.0.1:{port}" in process.wait_for_line(" serves ")
+            assert greets(process)
+            assert process.stop() == 0
+            with socket.create_connection(("127.0.0.1", port)):
+                pass  # it waits for the next server
+
+    def test_those_of_another_process_are_left_alone(self) -> None:
+        environment = {"LISTEN_PID": str(os.getpid() + 1), "LISTEN_FDS": "1"}
+        assert activated(environment) == []
+        assert environment["LISTEN_FDS"] == "1"
+
+    def test_they_are_taken_once(self) -> None:
+        environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0", "LISTEN_FDNAMES": "", "OTHER": "x"}
+        assert activated(environment) == []
+        assert environment == {"OTHER": "x"}
+
+    def test_one_that_is_not_there_is_one_line(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener, self.activated(listener, 900) as process:
+            assert process.wait() == 3
+            (line,) = process.stderr
+        assert "LISTEN_FDS promises 900 sockets" in line
+
+    def test_what_was_asked_for_goes_first(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener, self.activated(listener, bind="[::1]:0") as process:
+            assert " on http://[::1]:" in process.wait_for_line(" serves ")

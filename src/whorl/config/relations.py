@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from whorl.config.places import TcpPlace
 from whorl.platform import HERE
 
 __all__ = ["RELATIONS", "Relation"]
@@ -31,6 +32,19 @@ class Relation:
 
 
 RELATIONS: Final = (
+    *(
+        Relation(
+            ("bind", other),
+            lambda bind, value, default=default: not bind or value == default,
+            "{0} says everywhere to listen, so {1} has no place beside it: give one of them",
+        )
+        for other, default in (("host", "127.0.0.1"), ("port", 8000), ("uds", None), ("fd", None))
+    ),
+    Relation(
+        ("bind",),
+        lambda bind: HERE.has_unix_sockets or all(isinstance(place, TcpPlace) for place in bind),
+        "{0} can only name hosts and ports on Windows",
+    ),
     Relation(
         ("fd", "uds"),
         lambda fd, uds: fd is None or uds is None,

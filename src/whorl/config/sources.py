@@ -23,7 +23,7 @@ __all__ = ["CONFIG_VARIABLE", "Assembled", "assemble"]
 
 CONFIG_VARIABLE: Final = ENVIRONMENT_PREFIX + "CONFIG"
 
-WAYS_TO_LISTEN: Final = (("host", "port"), ("uds", "uds_mode"), ("fd",))
+WAYS_TO_LISTEN: Final = (("host", "port"), ("uds", "uds_mode"), ("fd",), ("bind",))
 """The highest place that names one of these ways decides on the way: `--port` beats a `uds` in the file."""
 
 

@@ -12,6 +12,7 @@ import sys
 from typing import Any, NoReturn
 
 from whorl.config import Config
+from whorl.config.places import UnixPlace
 from whorl.errors import WhorlError
 from whorl.loops import Feature, resolve
 from whorl.server.server import Server
@@ -56,7 +57,8 @@ def run_config(config: Config) -> int:
         WhorlError: the server could not start.
     """
     prepend_app_dir(config.app_dir)
-    needs = [Feature.UNIX_SOCKETS] if config.uds is not None else []
+    is_unix = any(isinstance(place, UnixPlace) for place in config.places)
+    needs = [Feature.UNIX_SOCKETS] if is_unix else []
     made = resolve(config.loop).make(*needs)
     # There is a loop that calls its handler without naming itself.
     made.loop.set_exception_handler(lambda *arguments: complain_of_failure(made.loop, arguments[-1]))

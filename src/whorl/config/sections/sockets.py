@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whorl.config.kind import OrNone
+from whorl.config.places import UNIX_MODE, DescriptorPlace, Place, Places, TcpPlace, UnixPlace
 from whorl.config.quantities import Count, Mode
 from whorl.config.setting import setting
 from whorl.config.words import Host, Text
@@ -34,7 +35,7 @@ class SocketsSettings:
         "Listen on this Unix socket in place of host and port.",
     )
     uds_mode: int = setting(
-        "Sockets", 0o666, Mode(), "The permissions of the Unix socket.", why="A proxy often runs as another user."
+        "Sockets", UNIX_MODE, Mode(), "The permissions of the Unix socket.", why="A proxy often runs as another user."
     )
     fd: int | None = setting(
         "Sockets",
@@ -42,9 +43,27 @@ class SocketsSettings:
         OrNone(Count(0, 2**31 - 1), "not used"),
         "Listen on this inherited file descriptor in place of host and port.",
     )
+    bind: tuple[Place, ...] = setting(
+        "Sockets",
+        (),
+        Places(),
+        "Listen here in place of all of the above: 127.0.0.1:8000, [::]:8000 (IPv4 as well), "
+        "unix:/run/app.sock?mode=0660 or fd://3; may be repeated. A file has a list, a variable puts spaces between.",
+    )
     backlog: int = setting(
         "Sockets",
         2048,
         Count(1, 65535, "connections"),
         "How many connections may wait to be accepted; the kernel may lower it (listen(2)).",
     )
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Everywhere to listen, whichever way it was written."""
+        if self.bind:
+            return self.bind
+        if self.fd is not None:
+            return (DescriptorPlace(self.fd),)
+        if self.uds is not None:
+            return (UnixPlace(self.uds, self.uds_mode),)
+        return (TcpPlace(self.host, self.port),)

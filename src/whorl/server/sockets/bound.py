@@ -1,0 +1,54 @@
+"""A bound socket, and what has to be known to let go of it rightly (socket(7), unix(7)).
+
+What is bound here is closed here, and a Unix socket's path is removed only if it still is the very file that was made
+here. Made by its neighbours in this folder; `server` owns it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+__all__ = ["Bound", "url_of"]
+
+
+@dataclass(slots=True)
+class Bound:
+    """A bound socket.
+
+    Attributes:
+        handle: the socket, not listening yet, or inherited.
+        url: where clients find it.
+        inherited: whether somebody else made it.
+        inode: device and inode of a Unix socket's path that was made here.
+    """
+
+    handle: socket.socket
+    url: str
+    inherited: bool = False
+    inode: tuple[int, int] | None = None
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a Unix socket."""
+        return hasattr(socket, "AF_UNIX") and self.handle.family == socket.AF_UNIX
+
+    def close(self) -> None:
+        """Close the socket, and remove the path of a Unix socket if it is still the one made here."""
+        path = self.handle.getsockname() if self.inode is not None and self.handle.fileno() >= 0 else None
+        self.handle.close()
+        if path is not None:
+            try:
+                status = os.stat(path)
+                if (status.st_dev, status.st_ino) == self.inode:
+                    os.unlink(path)
+            except OSError:
+                pass
+
+
+def url_of(name: object) -> str:
+    """Where clients find an address (what getsockname(2) gives); empty if it says nothing."""
+    if isinstance(name, tuple):
+        return f"http://[{name[0]}]:{name[1]}" if ":" in name[0] else f"http://{name[0]}:{name[1]}"
+    return f"unix:{os.fsdecode(name)}" if isinstance(name, (str, bytes)) and name else ""
