@@ -6,7 +6,7 @@ OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/v
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
 PYTEST := -m pytest -n 2 -q
 
-.PHONY: serve test lint suite others fuzz package soak test-windows docs clean
+.PHONY: serve test lint suite others fuzz package soak test-windows docs clean bench bench-compare bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -61,6 +61,11 @@ test-windows: $(VENV)/test
 # docs/settings.md is written from the settings themselves.
 docs: $(VENV)/test
 	$(VENV)/bin/python -m whorl.config.describe docs/settings.md
+
+# What follows measures: benchmarks/README.md. It has environments of its own, with the other servers in them.
+# `make bench ROWS=hello,echo` measures a part, ROUNDS= and SECONDS= how often and how long, PYTHON= on which Python.
+bench:
+	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks
 
 clean:
 	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,7 +23,7 @@ from benchmarks.facts import facts
 from benchmarks.fault import CannotRun
 from benchmarks.install import PREFERRED, Place
 from benchmarks.measure import Terms
-from benchmarks.report import report
+from benchmarks.report import report, verdict_of_run
 from benchmarks.rows import FILE_LARGE, FILE_SMALL, choose
 from benchmarks.sample import Results
 from benchmarks.session import Session
@@ -51,11 +51,13 @@ def main() -> None:
     text = report(results)
     if os.environ.get("ROWS", ""):
         print(text)
-        return
-    suffix = "" if place.folder.name == PREFERRED else f"-{place.folder.name}"
-    (HERE / f"RESULTS{suffix}.md").write_text(text)
-    draw(results, HERE / f"chart{suffix}.svg")
-    tell(f"written: benchmarks/RESULTS{suffix}.md, benchmarks/chart{suffix}.svg")
+    else:
+        suffix = "" if place.folder.name == PREFERRED else f"-{place.folder.name}"
+        (HERE / f"RESULTS{suffix}.md").write_text(text)
+        draw(results, HERE / f"chart{suffix}.svg")
+        tell(f"written: benchmarks/RESULTS{suffix}.md, benchmarks/chart{suffix}.svg")
+    if results.void:
+        sys.exit(verdict_of_run(results))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ measurement; between them wrk counts what failed.
 from __future__ import annotations
 
 import http.client
+from contextlib import closing
 
 from benchmarks.apps import plain
 from benchmarks.fault import Fault
@@ -30,7 +31,12 @@ def check(server: Server, row: Row) -> int:
     Raises:
         Fault: what came is not what the row expects.
     """
-    return examine(server, row, http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS))
+    with closing(connect(server)) as client:
+        return examine(server, row, client)
+
+
+def connect(server: Server) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
 
 
 def examine(server: Server, row: Row, client: http.client.HTTPConnection) -> int:
@@ -77,8 +83,7 @@ def spaceless(text: bytes) -> bytes:
 
 def warm_up(server: Server, row: Row, size_bytes: int) -> None:
     """Ask so often that what is measured next is the usual case."""
-    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
     volume = size_bytes + len(row.request.content)
-    for _ in range(max(1, min(WARM_REQUESTS, WARM_BYTES // max(volume, 1)))):
-        examine(server, row, client)
-    client.close()
+    with closing(connect(server)) as client:
+        for _ in range(max(1, min(WARM_REQUESTS, WARM_BYTES // max(volume, 1)))):
+            examine(server, row, client)

@@ -1,8 +1,8 @@
 """What the benchmark needs on this machine: an environment with the other servers in it, wrk, nginx and the floor.
 
 `python3 -m benchmarks.install [needs …]` makes the environment if it is not there and prints the path of its Python.
-PYTHON= chooses the interpreter; without it, it is 3.13 if the machine has it, else the one that runs this. A need is
-one of `peers` (the default) and `valgrind`.
+PYTHON= chooses the interpreter; without it, it is 3.13 if the machine has it, on the PATH or through pyenv, else the
+newest that it has. A need is one of `peers` (the default) and `valgrind`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ __all__ = ["Place", "main"]
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-bench"
 PREFERRED = "3.13"
+VERSIONS = (PREFERRED, "3.14", "3.12", "3.11")
+"""In the order in which they are looked for."""
 UVLOOP = "uvloop==0.22.1"
 # Whorl's own needs come first: it is measured from the checkout and is not installed.
 PACKAGES = (
@@ -88,16 +90,19 @@ def main(needs: Sequence[str]) -> Path:
 
 
 def choose_interpreter() -> str:
-    """What PYTHON= says, else a Python 3.13, else this one."""
+    """What PYTHON= says, else the first of `VERSIONS` that this machine has."""
     wanted = os.environ.get("PYTHON", "")
     if wanted:
         found = shutil.which(wanted)
         if found is None or version_of(found) is None:
             raise CannotRun(f'PYTHON: "{wanted}" is no Python that runs: write the path of one, 3.11 or newer')
         return found
-    of_pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{PREFERRED}.*/bin/python"))
-    candidates = [shutil.which(f"python{PREFERRED}"), *map(str, of_pyenv)]
-    return next((path for path in candidates if path and version_of(path) == PREFERRED), sys.executable)
+    for version in VERSIONS:
+        of_pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+        for path in (shutil.which(f"python{version}"), *map(str, of_pyenv)):
+            if path and version_of(path) == version:
+                return path
+    return sys.executable
 
 
 def version_of(interpreter: str) -> str | None:

@@ -13,7 +13,7 @@ from benchmarks.install import Place
 from benchmarks.rows import BY_NAME, FLOOR_ROW, ROWS, Load, Row
 from benchmarks.sample import Results, Series
 
-__all__ = ["report", "table"]
+__all__ = ["report", "table", "verdict_of_run"]
 
 READING = """\
 CPU is what the server used for one request: user and system time of all its processes and threads, in microseconds.
@@ -31,6 +31,7 @@ def report(results: Results) -> str:
     """The whole document."""
     sections = [
         "# Results",
+        *([f"**{verdict_of_run(results)}**"] if results.void else []),
         "\n".join(f"- **{name}**: {text}" for name, text in results.facts.items()),
         READING,
         "## The bars",
@@ -39,11 +40,21 @@ def report(results: Results) -> str:
         *floors(results),
         *(part for title, figure, factor in FIGURES for part in other_figure(results, title, figure, factor)),
         "## Void rounds",
-        listing(results.void, "None: every response of every contender was right and whole."),
+        listing(results.void, "None. " + verdict_of_run(results)),
         "## Not measured",
         listing(results.absent, "Nothing: every contender took part in every row."),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def verdict_of_run(results: Results) -> str:
+    """One sentence: whether every contender was right all the time."""
+    if not results.void:
+        return "Every response of every contender was right and whole."
+    return (
+        f"VOID in part: {len(results.void)} rounds in which a contender answered wrongly, short or not at all do not"
+        " count, for anyone; they are listed at the end."
+    )
 
 
 def bars(results: Results) -> str:

@@ -1,0 +1,92 @@
+"""The benchmark's own checks: a right answer passes them, a wrong one makes a fault. No figures, no peers, no wrk."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark runs on Linux only")
+if sys.platform == "linux":
+    from benchmarks.apps import plain
+    from benchmarks.check import check
+    from benchmarks.contenders import whorl
+    from benchmarks.cores import Cores
+    from benchmarks.fault import CannotRun, Fault
+    from benchmarks.process import Server, running
+    from benchmarks.report import report
+    from benchmarks.rows import BY_NAME, FILE_LARGE, FILE_SMALL, ROWS, Profile, choose
+    from benchmarks.sample import Results, Sample
+
+    PLAIN_ROWS = [
+        row for row in ROWS if row.profile is Profile.PLAIN and not row.request.path.endswith(f"?{FILE_LARGE}")
+    ]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("bench")
+    (folder / str(FILE_SMALL)).write_bytes(plain.content(FILE_SMALL))
+    core = min(os.sched_getaffinity(0))
+    with running(whorl("Whorl", "asyncio", "asyncio"), Profile.PLAIN, Cores(core, core), folder) as server:
+        yield server
+
+
+def test_whorl_answers_every_row_rightly(server: Server) -> None:
+    for row in PLAIN_ROWS:
+        check(server, row)
+
+
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nHello, world"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (GOOD.replace(b"200 OK", b"500 Oh"), "status 500"),
+        (GOOD.replace(b"200 OK", b"304 No").replace(b"12", b"0"), "status 304"),
+        (GOOD[:-1], "IncompleteRead"),
+        (GOOD.replace(b"12", b"11")[:-1], "wrong content, 11 octets"),
+        (GOOD.replace(b"world", b"whorl"), "wrong content, 12 octets"),
+        (b"", "RemoteDisconnected"),
+        (b"SSH-2.0-whatever\r\n", "BadStatusLine"),
+    ],
+)
+def test_a_wrong_answer_is_a_fault(answer: bytes, why: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_once, args=(listener, answer))
+        thread.start()
+        fake: Any = SimpleNamespace(contender="fake", port=listener.getsockname()[1])
+        with pytest.raises(Fault, match=why):
+            check(fake, BY_NAME["hello"])
+        thread.join()
+
+
+def answer_once(listener: socket.socket, answer: bytes) -> None:
+    client, _ = listener.accept()
+    with client:
+        client.recv(65536)
+        client.sendall(answer)
+
+
+def test_a_void_round_is_the_first_thing_that_the_report_says() -> None:
+    results = Results({}, ["hello"])
+    for name, cost in (("Whorl", 8.0), ("Uvicorn httptools", 20.0)):
+        results.add("hello", "uvloop 0.22.1", name, 0, Sample(cost))
+    assert "VOID" not in report(results)
+    assert "0.40 ≤ 0.50, met" in report(results)
+    results.void.append("hello, round 2: Granian: status 500")
+    assert report(results).splitlines()[2].startswith("**VOID in part")
+
+
+def test_rows_are_chosen_by_name_or_beginning() -> None:
+    assert [row.name for row in choose("hello,echo")] == ["hello", "echo1k", "echo64k", "echo8m"]
+    with pytest.raises(CannotRun, match='no row "goodbye"'):
+        choose("goodbye")
