@@ -6,7 +6,7 @@ OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/v
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
 PYTEST := -m pytest -n 2 -q
 
-.PHONY: serve test lint suite others fuzz package soak test-windows docs clean bench bench-compare bench-instructions
+.PHONY: serve test lint suite others fuzz package soak test-windows frameworks docs clean bench bench-compare bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -58,6 +58,10 @@ soak: $(VENV)/test
 test-windows: $(VENV)/test
 	$(VENV)/bin/python -m pytest -q tests/windows --timeout 600
 
+# Six frameworks by gunicorn's suite, on each loop; see conformance/README.md.
+frameworks: $(VENV)/test
+	$(VENV)/bin/python conformance/frameworks.py --loops asyncio,uvloop,rloop:new_event_loop
+
 # docs/settings.md is written from the settings themselves.
 docs: $(VENV)/test
 	$(VENV)/bin/python -m whorl.config.describe docs/settings.md
@@ -68,4 +72,4 @@ bench:
 	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .frameworks dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

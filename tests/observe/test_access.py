@@ -233,6 +233,48 @@ def test_what_is_remembered_is_bounded(loop: Loop, stream: Stream) -> None:
     assert re.findall(r" (c\d+) ", stream.getvalue()) == [f"c{number}" for number in range(access.WORDS_LIMIT + 10)]
 
 
+class TestRefused:
+    """What was no request has no method and no target; its line is there as it came, bounded by who hands it in."""
+
+    @pytest.mark.parametrize(
+        ("came", "written"),
+        [
+            (b"GET /a?b HTTP/2.0", "GET /a?b HTTP/2.0"),
+            (b"", "-"),
+            (b"\x16\x03\x01", "%16%03%01"),
+            (b"GET /", "GET%20/"),
+            (b'GET / HTTP/1.1" 200 17 0.4ms', "GET%20/%20HTTP/1.1%22%20200%2017%200.4ms"),
+            (b'GET "\x1b[31m HTTP/1.1', "GET %22%1B[31m HTTP/1.1"),
+            (b"GET  HTTP/1.1", "GET%20%20HTTP/1.1"),
+        ],
+    )
+    def test_the_line_has_three_words_or_one(self, loop: Loop, stream: Stream, came: bytes, written: str) -> None:
+        make(loop, stream).request_refused("127.0.0.1:51234", came, 400, 52)
+        assert stream.getvalue()[19:] == f' 127.0.0.1:51234 "{written}" 400 52 0.0ms\n'
+
+    def test_it_stands_after_what_came_before_it(self, loop: Loop, stream: Stream) -> None:
+        log = make(loop, stream, Settings(use_colors=True))
+        line(log)
+        log.request_refused("", b"", 400, 52)
+        line(log, status=201)
+        loop.turn()
+        assert re.findall(r'" \x1b\[\d+m(\d+)', stream.getvalue()) == ["200", "400", "201"]
+
+    def test_a_handler_gets_the_fields(self, loop: Loop, stream: Stream) -> None:
+        log, theirs = make(loop, stream), Records()
+        LOGGER.addHandler(theirs)
+        log.request_refused("127.0.0.1:51234", b"GET /\xff HTTP/3.0", 505, 101)
+        log.request_refused("127.0.0.1:51234", b"\x00", 400, 52)
+        fields = [[getattr(record, name) for name in ("method", "target", "version")] for record in theirs.records]
+        assert fields == [["GET", "/%FF", "3.0"], ["-", "%00", "-"]]
+
+    def test_nothing_where_nobody_listens(self, loop: Loop, stream: Stream) -> None:
+        log = make(loop, stream)
+        LOGGER.setLevel(logging.WARNING)
+        log.request_refused("", b"", 400, 52)
+        assert stream.getvalue() == ""
+
+
 class TestThroughLogging:
     def test_a_handler_gets_a_record_with_the_fields(self, loop: Loop, stream: Stream) -> None:
         log, theirs = make(loop, stream), Records()

@@ -161,7 +161,7 @@ class TestColours:
         out, err = Terminal(), io.StringIO()
         Streams(out, err).configure(settings)
         ERRORS.error("level")
-        ACCESS.info(logs.ACCESS_LINE, "-", "GET", "/", "1.1", 404, 404, 0.0, extra={"status": 404})
+        ACCESS.info(logs.ACCESS_LINE, "-", "GET / HTTP/1.1", 404, 404, 0.0, extra={"status": 404})
         return out.getvalue(), err.getvalue()
 
     def test_each_stream_decides_for_itself(self) -> None:
@@ -199,7 +199,7 @@ class TestColours:
         ACCESS.addHandler(before)
         Streams(Terminal(), io.StringIO()).configure(Settings())
         ACCESS.addHandler(after)
-        ACCESS.info(logs.ACCESS_LINE, "-", "GET", "/", "1.1", 404, 404, 0.0, extra={"status": 404})
+        ACCESS.info(logs.ACCESS_LINE, "-", "GET / HTTP/1.1", 404, 404, 0.0, extra={"status": 404})
         for theirs in (before, after):
             assert theirs.stream.getvalue() == '- "GET / HTTP/1.1" 404 404 0.0ms\n'
 

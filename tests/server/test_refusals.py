@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness import Process
+from tests.harness import Process, serve
 from tests.server.client import Client, Cut, Response, body, events, get, open_gate, post, start, until
 
 FIELDS_128 = b"".join(b"X-%d: y\r\n" % number for number in range(127))
@@ -180,9 +180,43 @@ class TestNeverInsideAResponse:
             client.send(post(None, "/", "Transfer-Encoding: chunked", script=script), b"3\r\nabc\r\n")
             refusal(client.send(b"xyz\r\n"), 400)
 
+    def test_a_malformed_body_that_nobody_reads_has_its_answer_already(self, server: Process) -> None:
+        """A second response would answer nothing."""
+        with Client(server) as client:
+            client.send(post(None, "/unread", "Transfer-Encoding: chunked", script=[start(), body(b"x")]))
+            assert client.response().content == b"x"
+            client.send(b"3\r\nabcxyz")
+            assert client.rest() == b""
+            client_text = "{}:{}".format(*client.socket.getsockname())
+        line = server.wait_for_line(client_text, "stdout")
+        assert '"POST /unread HTTP/1.1" 200 1 ' in line
 
-def test_a_refused_request_is_in_the_access_log(server: Process) -> None:
-    with Client(server) as client:
-        client.send(post(None, "/refused-in-chunks", "Transfer-Encoding: chunked", script=[("until_gone",)]), b"x\r\n")
-        refusal(client, 400)
-    assert '"POST /refused-in-chunks HTTP/1.1" 400 ' in server.wait_for_line("/refused-in-chunks", "stdout")
+
+class TestAccessLog:
+    """A refusal has its line, with the octets of content that it sent."""
+
+    @pytest.mark.parametrize(
+        ("octets", "words"),
+        [
+            (post(None, "/in-chunks", "Transfer-Encoding: chunked", script=[("until_gone",)]) + b"x\r\n", "/in-chunks"),
+            (b"GET /two-hosts HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", '"GET /two-hosts HTTP/1.1"'),
+            (b"GET /bare-line-feed HTTP/1.1\nHost: a\n\n", '"GET /bare-line-feed HTTP/1.1"'),
+            (b"GET /no-version\r\n", '"GET%20/no-version"'),
+            (b"GET /" + b"x" * 20_000, f'"GET%20/{"x" * (1024 - len("GET /"))}"'),
+            (b"HEAD /\x00 HTTP/1.1\r\n\r\n", '"HEAD /%00 HTTP/1.1"'),
+            (b"\x16\x03\x01 x", '"%16%03%01%20x"'),
+        ],
+    )
+    def test_line(self, server: Process, octets: bytes, words: str) -> None:
+        with Client(server) as client:
+            response = client.send(octets).response()
+            client_text = "{}:{}".format(*client.socket.getsockname())
+        line = server.wait_for_line(client_text, "stdout")
+        assert words in line
+        assert f'" {response.status} {response["content-length"]} ' in line
+
+    def test_the_reason_is_for_those_who_ask(self, loop_name: str) -> None:
+        with serve("tests.apps:app", loop=loop_name, log_level="debug") as server, Client(server) as client:
+            refusal(client.send(b"GET / HTTP/1.1\r\n\r\n"), 400)
+            line = server.wait_for_line("refused")
+            assert line.endswith("was refused with 400: A request has exactly one Host (RFC 9112 section 3.2).")

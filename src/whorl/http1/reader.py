@@ -21,6 +21,9 @@ NO_BODY = LengthBody(0)
 # speaking HTTP.
 EMPTY_LINES = 4
 
+# As much of a refused request line is shown as tells what it was; all of it is for those that are served.
+SHOWN_BYTES = 1024
+
 CR = 0x0D
 
 
@@ -114,6 +117,11 @@ class RequestReader:
             self._at = 0
         else:
             self._at = at
+
+    def request_line(self) -> bytes:
+        """What has come of the request line that was refused, or waited for too long; its beginning, if it is long."""
+        line, _, _ = self.buffer[self._at : self._at + SHOWN_BYTES].partition(b"\n")
+        return line.removesuffix(b"\r")
 
     def discard(self) -> None:
         """Forget what is buffered: the connection is ending."""

@@ -19,6 +19,7 @@ __all__ = [
     "encode_field",
     "interim_response",
     "last_chunk",
+    "refusal_content",
     "refusal_response",
     "status_line",
 ]
@@ -117,6 +118,11 @@ def interim_response(status: int, lines: Sequence[bytes]) -> bytes:
     return b"%b%b\r\n" % (STATUS_LINES[status], b"".join(lines))
 
 
+def refusal_content(refusal: Refusal) -> bytes:
+    """What a refusal says to the person behind the client."""
+    return b"%b: %b\n" % (REASONS[refusal.status], refusal.reason.encode("ascii"))
+
+
 def refusal_response(refusal: Refusal, default_lines: bytes, with_content: bool, more_lines: bytes = b"") -> bytes:
     """The whole response that answers a refused request and ends the connection.
 
@@ -126,8 +132,7 @@ def refusal_response(refusal: Refusal, default_lines: bytes, with_content: bool,
         with_content: False where the request was HEAD.
         more_lines: further field lines, such as Retry-After.
     """
-    reason = REASONS[refusal.status]
-    content = b"%b: %b\n" % (reason, refusal.reason.encode("ascii"))
+    content = refusal_content(refusal)
     return b"".join(
         (
             STATUS_LINES[refusal.status],

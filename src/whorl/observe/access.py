@@ -1,16 +1,20 @@
 """The access log: one line when a response has ended, on the logger `whorl.access`.
 
     2026-11-23 08:51:56 127.0.0.1:51234 "GET /a?b HTTP/1.1" 200 17 0.4ms
+    2026-11-23 08:51:57 127.0.0.1:51234 "GET / HTTP/2.0" 505 101 0.0ms
+    2026-11-23 08:51:58 127.0.0.1:51234 "%16%03%01%02%00" 400 52 0.0ms
 
 That is: when it ended, client, request line, status, octets of content sent, and the time from the request's head to
-the response's end. What came from the wire is quoted (`whorl.observe.quoting`); an unknown client is a dash.
+the response's end. What came from the wire is quoted (`whorl.observe.quoting`); an unknown client is a dash. Of a
+request that was refused before it had a head, the line is there as it came, without a duration.
 
 A trip through `logging` costs more than the rest of a request. While `whorl.access` has the one handler that we gave
 it and nobody changed it, lines are formatted here, collected for the turn of the loop, and leave in one write. Once
 somebody attaches a handler or a filter, each line is an ordinary LogRecord with the fields as attributes; the next
 line after that goes the new way. Text and order are the same on both.
 
-`asgi` calls `response_ended`; the server calls `create` at start and `flush` before it leaves.
+`asgi` calls `response_ended`, the connection `request_refused`; the server calls `create` at start and `flush` before
+it leaves.
 """
 
 from __future__ import annotations
@@ -120,6 +124,28 @@ class AccessLog:
             f'{self._stamp} {client} "{method} {text} HTTP/{version}" {code} {body_bytes} {milliseconds:.1f}ms\n'
         )
 
+    def request_refused(self, client: str, line: bytes, status: int, body_bytes: int) -> None:
+        """Log the response to what was no request. Such are rare and end their connection: each is a record.
+
+        Args:
+            client: the peer's address, "" when it has none.
+            line: what came of the request line, any octets; empty when nothing did.
+            status: the status code of the refusal.
+            body_bytes: octets of content that were sent.
+        """
+        if self._choose_route() is Route.SILENT:
+            return
+        self.flush()  # what came earlier stands earlier
+        parts = [quote_octets(part) for part in line.split(b" ")]
+        if len(parts) == 3 and all(parts):
+            method, target, protocol = parts
+            self._record(
+                client, " ".join(parts), method, target, protocol.removeprefix("HTTP/"), status, body_bytes, 0.0
+            )
+        else:  # one word, whatever it holds: whoever splits the log at its spaces must find the status in its place
+            text = quote_octets(line) or "-"
+            self._record(client, text, "-", text, "-", status, body_bytes, 0.0)
+
     def flush(self) -> None:
         """Write the lines that are waiting, in one write. A stream that is gone ends the access log, not the server."""
         lines, handler = self._lines, self._handler
@@ -162,17 +188,33 @@ class AccessLog:
     def _log_record(
         self, client: str, method: str, target: bytes, version: str, status: int, body_bytes: int, milliseconds: float
     ) -> None:
-        client, method, text = quote_text(client) or "-", quote_text(method), quote_octets(target)
+        method, text = quote_text(method), quote_octets(target)
+        line = f"{method} {text} HTTP/{version}"
+        self._record(client, line, method, text, version, status, body_bytes, milliseconds)
+
+    def _record(
+        self,
+        client: str,
+        line: str,
+        method: str,
+        target: str,
+        version: str,
+        status: int,
+        body_bytes: int,
+        milliseconds: float,
+    ) -> None:
+        """Everything but the client is quoted."""
+        client = quote_text(client) or "-"
         fields = {
             "client": client,
             "method": method,
-            "target": text,
+            "target": target,
             "version": version,
             "status": status,
             "body_bytes": body_bytes,
             "milliseconds": milliseconds,
         }
-        self._logger.info(ACCESS_LINE, client, method, text, version, status, body_bytes, milliseconds, extra=fields)
+        self._logger.info(ACCESS_LINE, client, line, status, body_bytes, milliseconds, extra=fields)
 
     def _remember(self, word: str) -> str:
         quoted = quote_text(word) or "-"

@@ -44,9 +44,9 @@ __all__ = [
 ERROR_LOGGER = "whorl.error"
 ACCESS_LOGGER = "whorl.access"
 
-ACCESS_LINE = '%s "%s %s HTTP/%s" %s %d %.1fms'
-"""The message of an access record: client, method, target, version, status, octets of content, milliseconds."""
-STATUS_AT = 4
+ACCESS_LINE = '%s "%s" %s %d %.1fms'
+"""The message of an access record: client, request line, status, octets of content, milliseconds."""
+STATUS_AT = 2
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 

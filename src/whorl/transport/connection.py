@@ -27,9 +27,11 @@ from whorl.http1.writer import (
     UPGRADE_LINE,
     interim_response,
     last_chunk,
+    refusal_content,
     refusal_response,
 )
 from whorl.observe.failures import bug
+from whorl.observe.quoting import quote_text
 from whorl.transport.filesend import send_file
 from whorl.transport.output import LARGE_BYTES, Output
 from whorl.transport.peer import peer_facts
@@ -426,21 +428,29 @@ class Connection(Output):
                 self.leave_exchange()
                 self._cut()
                 return
-            exchange.status = refusal.status
-            self.leave_exchange()
-        elif shared.service.access_log is not None:
-            shared.service.access_log.response_ended(
-                self.peer.client_text,
-                head.method if head else "-",
-                head.target if head else b"-",
-                head.version if head else "-",
-                refusal.status,
-                0,
-                0.0,
-            )
+        elif self.phase is DRAINING:
+            self._linger()  # the request has its response, and a second one would answer nothing
+            return
         with_content = head is None or head.method != "HEAD"
+        self._tell_refusal(refusal, head, len(refusal_content(refusal)) if with_content else 0)
+        self.leave_exchange()
         self._held.append(refusal_response(refusal, shared.defaults.lines(0), with_content, more_lines))
         self._linger()
+
+    def _tell_refusal(self, refusal: Refusal, head: RequestHead | None, content_bytes: int) -> None:
+        """To the access log; and the reason to whoever wants to know, which is nobody as a rule."""
+        service = self.shared.service
+        client, status, log = self.peer.client_text, refusal.status, service.access_log
+        service.logger.debug("%s was refused with %d: %s", quote_text(client) or "a client", status, refusal.reason)
+        exchange = self.exchange
+        if exchange is not None:  # it has its line when it ends, which is now
+            exchange.status, exchange.content_bytes = status, content_bytes
+        elif log is None:
+            pass
+        elif head is None:
+            log.request_refused(client, self.reader.request_line(), status, content_bytes)
+        else:
+            log.response_ended(client, head.method, head.target, head.version, status, content_bytes, 0.0)
 
     def _refuse_busy(self, head: RequestHead) -> None:
         self.refuse(
