@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+import whorl
+
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -101,6 +103,9 @@ class Script:
 
     async def wait(self, gate: str) -> None:
         await GATES[gate].wait()
+
+    async def wait_for_shutdown(self) -> None:
+        await whorl.shutdown().wait()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

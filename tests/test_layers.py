@@ -26,7 +26,7 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "server": SHARED | {"http1", "asgi", "transport"},
     "cli": SHARED | {"http1", "asgi", "transport", "server"},
     "__main__": {"cli"},
-    "__init__": SHARED | {"server"},  # the public names
+    "__init__": SHARED | {"server", "asgi"},  # the public names
 }
 WIRE_RULES = {"http1", "websocket"}
 NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}

@@ -12,10 +12,11 @@ from whorl.errors import ConfigError, StartError, WhorlError
 from whorl.version import __version__
 
 if TYPE_CHECKING:
+    from whorl.asgi.shutdown import shutdown
     from whorl.config import Config
     from whorl.server import Server, run
 
-__all__ = ["Config", "ConfigError", "Server", "StartError", "WhorlError", "__version__", "run"]
+__all__ = ["Config", "ConfigError", "Server", "StartError", "WhorlError", "__version__", "run", "shutdown"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from whorl.config import Config
 
         return Config
+    if name == "shutdown":
+        from whorl.asgi.shutdown import shutdown
+
+        return shutdown
     if name in ("Server", "run"):
         import whorl.server
 

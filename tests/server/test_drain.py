@@ -207,3 +207,18 @@ class TestImpatience:
             fresh.signal(signal.SIGINT)
             fresh.wait(15)
             assert time.monotonic() - since < 4
+
+
+class TestApplicationsLearnOfIt:
+    def test_a_stream_without_an_end_ends(self, fresh: Process) -> None:
+        script = [start(), body(b"one", True), ("wait_for_shutdown",), body(b"bye", True), body()]
+        with Client(fresh) as client:
+            client.send(get(script=script))
+            head = client.head()
+            assert head.status == 200
+            fresh.signal(signal.SIGTERM)
+            since = time.monotonic()
+            assert client.rest().endswith(b"3\r\nbye\r\n0\r\n\r\n")
+        assert fresh.wait() == 0
+        assert time.monotonic() - since < 5.0, "and not after timeout_graceful_shutdown, 30 s"
+        assert not log(fresh, "did not finish in time")

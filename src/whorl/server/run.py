@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from whorl.config import Config
 from whorl.config.places import UnixPlace
 from whorl.errors import WhorlError
-from whorl.loops import Feature, resolve
+from whorl.loops import Feature, MadeLoop, resolve
+from whorl.server.notify import Notifier
 from whorl.server.server import Server
 from whorl.server.signals import handled
 
@@ -65,7 +66,7 @@ def run_config(config: Config) -> int:
     server = Server(config)
     with handled(server.handle_signal, made.loop), made.runner() as runner:
         try:
-            runner.run(server.serve(made))
+            runner.run(serve(server, made))
         except KeyboardInterrupt:
             pass  # something held up the loop
         try:
@@ -75,6 +76,27 @@ def run_config(config: Config) -> int:
         if server.force_exit or not ended:
             end_process()
     return 0
+
+
+async def serve(server: Server, made: MadeLoop) -> None:
+    """Serve, and keep the service manager informed."""
+    telling = asyncio.get_running_loop().create_task(tell(server, Notifier()))
+    try:
+        await server.serve(made)
+    finally:
+        telling.cancel()
+
+
+async def tell(server: Server, notifier: Notifier) -> None:
+    """Tell the service manager when the server is ready and when it begins to leave, and in between that it lives."""
+    try:
+        await asyncio.wrap_future(server.ready)
+    except Exception:
+        return  # it could not start: its exit status tells
+    notifier.ready(f"serving on {', '.join(server.urls)}")
+    notifier.watch(asyncio.get_running_loop())
+    await server.shutdown.wait()
+    notifier.stopping()
 
 
 async def end_tasks() -> bool:

@@ -1,7 +1,7 @@
 """One process's server: sockets, application, lifespan, connections, and the way out.
 
     server = Server(Config("main:app"))
-    await server.serve()
+    await server.serve()                    # or: async with server: …, or, in a thread of its own: with server: …
 
 `serve` runs in whatever loop is running and touches no signals, so a server can live inside somebody else's program,
 and two of them side by side; `server.run` adds the loop and the signals. Everything a server owns hangs from this
@@ -15,21 +15,25 @@ import logging
 import os
 import random
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from contextvars import copy_context
 from math import inf
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from whorl.asgi.application import load
 from whorl.asgi.defaults import DefaultFields
 from whorl.asgi.interface import Interface
 from whorl.asgi.lifespan import Lifespan
 from whorl.asgi.service import Service
+from whorl.asgi.shutdown import SHUTDOWN, Shutdown
 from whorl.config import Config, load_env_file
+from whorl.errors import StartError
 from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
-from whorl.loops import Feature, MadeLoop
+from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import access, logs
 from whorl.server.acceptor import Acceptor
+from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
 from whorl.server.sockets import Bound, bind
 from whorl.server.sweep import Sweep
@@ -52,7 +56,7 @@ class LeftEarly(Exception):
 
 
 class Server:
-    """Serves one application.
+    """Serves one application, once.
 
     Args:
         config: what the user asked for.
@@ -61,19 +65,25 @@ class Server:
         config: the same.
         started: whether clients are being accepted.
         urls: where, once the sockets are bound.
+        ready: done when clients are accepted, failed where the server could not start. Another thread waits with
+            `server.ready.result(seconds)`, a task with `await asyncio.wrap_future(server.ready)`.
+        shutdown: begins when the server does leave; applications find it with `whorl.shutdown()`.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.started = False
         self.urls: list[str] = []
+        self.ready: Future[None] = Future()
+        self.ready.set_running_or_notify_cancel()  # one who waits for it and gives up must not cancel it for the others
+        self.shutdown = Shutdown()
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
         self._should_exit = False
         self._force_exit = False
-        self._signals_seen = 0
+        self._background: InTask | InThread | None = None
 
     # Leaving
 
@@ -126,6 +136,43 @@ class Server:
         if self._hurry is not None and not self._hurry.done():
             self._hurry.set_result(None)
 
+    # Beside other code
+
+    async def __aenter__(self) -> Self:
+        """Serve in a task of the running loop, from when clients are accepted to the end of the block.
+
+        Raises:
+            WhorlError: the server could not start.
+        """
+        self._background = InTask(self.serve())
+        await self._background.start(self.ready)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.should_exit = True
+        assert isinstance(self._background, InTask)
+        await self._background.end()
+
+    def __enter__(self) -> Self:
+        """Serve in a thread, on a loop of its own, from when clients are accepted to the end of the block.
+
+        Raises:
+            WhorlError: the server could not start.
+        """
+        self._background = InThread(resolve(self.config.loop).make(), self.serve)
+        try:
+            self.ready.result()
+        except BaseException:
+            self.should_exit = True
+            self._background.end()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.should_exit = True
+        assert isinstance(self._background, InThread)
+        self._background.end()
+
     # Serving
 
     async def serve(self, made: MadeLoop | None = None) -> None:
@@ -137,12 +184,30 @@ class Server:
         Raises:
             WhorlError: the server could not start.
         """
+        if self.ready.done():
+            raise RuntimeError("a Server serves once: make another one")
         loop = self._loop = asyncio.get_running_loop()
         self._leave = loop.create_future()
         self._hurry = loop.create_future()
         if self._should_exit:
             self._note_exit()
         made = made or MadeLoop.of(loop)
+        token = SHUTDOWN.set(self.shutdown)
+        try:
+            await self._serve(made)
+        except Exception as error:
+            self._fail(error)
+            raise
+        finally:
+            SHUTDOWN.reset(token)
+            self._fail(StartError("the server was told to stop before it had started"))
+
+    def _fail(self, error: Exception) -> None:
+        """Tell who waits for the start that there is none."""
+        if not self.ready.done():
+            self.ready.set_exception(error)
+
+    async def _serve(self, made: MadeLoop) -> None:
         logs.configure(self.config)
         bounds = bind(self.config)
         try:
@@ -209,9 +274,11 @@ class Server:
             sweep.start()
             self.started = True
             self._say_started(made, name)
+            self.ready.set_result(None)
             await self._leave
         finally:
             self.started = False
+            self.shutdown.begin()
             await acceptor.stop()
             self.logger.debug("draining")
             await drain(shared, config.timeout_graceful_shutdown, self._hurry)
