@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from whorl.http1.grammar import DIGITS, FIELD_VALUE, TOKEN, tokens
+from whorl.http1.grammar import DIGITS, FIELD_VALUE_TABLE, TOKEN, tokens
 
 __all__ = ["HAS_CLOSE", "HAS_DATE", "HAS_SERVER", "HAS_UPGRADE", "FieldTable"]
 
@@ -108,7 +108,7 @@ class FieldTable:
         if not name or name.translate(None, TOKEN):
             raise ValueError(f"the name of response field {name!r} is not a token (RFC 9110 section 5.1)")
         value = value.strip(b" \t")
-        if value.translate(None, FIELD_VALUE):
+        if value.translate(FIELD_VALUE_TABLE) != value:
             raise ValueError(f"the value of response field {name!r} holds a control character (RFC 9110 section 5.5)")
         lower = name.lower()
         mark = MARKS.get(lower, 0)

@@ -9,7 +9,7 @@ connection handling.
 
 from __future__ import annotations
 
-from whorl.http1.grammar import FIELD_VALUE, TOKEN, check_host
+from whorl.http1.grammar import FIELD_VALUE_TABLE, TOKEN, check_host
 from whorl.http1.refusal import Refusal
 
 __all__ = [
@@ -99,7 +99,7 @@ class FieldLines:
         else:
             lower, mark, repeats = self._check_name(line, name, colon)
         value = value.strip(b" \t")
-        if value.translate(None, FIELD_VALUE):
+        if value.translate(FIELD_VALUE_TABLE) != value:
             raise Refusal(400, "A field value holds a control character (RFC 9110 section 5.5).")
         if mark == HOST:
             check_host(value)

@@ -1,9 +1,10 @@
 """The octets that HTTP/1.1 allows where (RFC 9110 section 5, RFC 9112, RFC 3986), and the checks that need nothing
 else.
 
-A check on the way of every request is one call into C: `bytes.translate(None, allowed)` deletes what is allowed, and
-whatever is left is wrong. Used by the readers of this folder; the response fields of `asgi` are checked by the same
-rules. It must not know connections, limits or statuses beyond `Refusal`.
+A check is one call into C. `bytes.translate(None, allowed)` deletes what is allowed, and whatever is left is wrong. On
+the way of every request there is a cheaper one, because that call begins by making a table: `octets.translate(TABLE)`
+gives back the very same octets where all are allowed. Used by the readers of this folder; the response fields of `asgi`
+are checked by the same rules. It must not know connections, limits or statuses beyond `Refusal`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ import re
 
 from whorl.http1.refusal import Refusal
 
-__all__ = ["CHUNK_EXT", "DIGITS", "FIELD_VALUE", "HEX", "TARGET", "TOKEN", "check_host", "tokens"]
+__all__ = ["CHUNK_EXT", "DIGITS", "FIELD_VALUE_TABLE", "HEX", "TARGET_TABLE", "TOKEN", "check_host", "table", "tokens"]
+
+
+def table(allowed: bytes) -> bytes:
+    """A table for `bytes.translate` that changes every octet but those allowed."""
+    return bytes(octet if octet in allowed else allowed[0] for octet in range(256))
+
 
 ALPHA = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = b"0123456789"
@@ -23,11 +30,11 @@ TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + ALPHA
 
 # field-value = *field-content, of VCHAR, obs-text, SP and HTAB (RFC 9110 section 5.5). NUL, CR, LF and the other
 # controls are left out.
-FIELD_VALUE = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+FIELD_VALUE_TABLE = table(b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)))
 
 # request-target (RFC 9112 section 3.2). RFC 3986 allows less than VCHAR, but browsers send `|`, `"`, `{` and the like
 # in queries; none of them is ambiguous. "#" would start a fragment, which a request-target has not.
-TARGET = bytes(octet for octet in range(0x21, 0x7F) if octet != 0x23)
+TARGET_TABLE = table(bytes(octet for octet in range(0x21, 0x7F) if octet != 0x23))
 
 # reg-name (RFC 3986 section 3.2.2) without the comma: "a,b" is a list in every other field, and no host has such a
 # name.

@@ -21,7 +21,7 @@ from whorl.http1.fields import (
     Field,
     FieldLines,
 )
-from whorl.http1.grammar import DIGITS, TARGET, TOKEN, check_host, tokens
+from whorl.http1.grammar import DIGITS, TARGET_TABLE, TOKEN, check_host, tokens
 from whorl.http1.refusal import Refusal
 
 __all__ = ["CHUNKED", "Limits", "RequestHead", "check_request_line", "parse_head"]
@@ -172,7 +172,7 @@ def _parse_request_line(line: bytes) -> tuple[str, bytes, str]:
             raise Refusal(400, "The target of CONNECT is not a host and a port (RFC 9112 section 3.2.3).")
         method = name.decode("ascii")
     version = "1.1" if protocol == b"HTTP/1.1" else _parse_version(protocol)
-    if not target or target.translate(None, TARGET):
+    if not target or target.translate(TARGET_TABLE) != target:
         raise Refusal(400, "The request-target holds an octet that no URI has (RFC 9112 section 3.2).")
     return method, target, version
 
