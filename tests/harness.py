@@ -93,6 +93,42 @@ class Process:
             thread.join(seconds)
         return status
 
+    def listen(self) -> None:
+        """Keep what it says, in threads; and where it listens, once it says so."""
+        for stream, lines in ((self.popen.stdout, self.stdout), (self.popen.stderr, self.stderr)):
+            assert stream is not None
+            thread = threading.Thread(target=self._read, args=(stream, lines), daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def _read(self, stream: Iterator[str], lines: list[str]) -> None:
+        for line in stream:
+            with self.changed:
+                lines.append(line.rstrip("\n"))
+                found = READY.search(line)
+                if found and self.address is None:
+                    host, port, path = found["host"], found["port"], found["path"]
+                    self.address = path if path else (host.strip("[]"), int(port))
+                self.changed.notify_all()
+        with self.changed:
+            self.is_silent = lines is self.stderr or self.is_silent
+            self.changed.notify_all()
+
+    def end(self) -> None:
+        """Have it end, by force if need be, and let go of everything."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        for thread in self.threads:
+            thread.join()
+        for stream in (self.popen.stdout, self.popen.stderr):
+            assert stream is not None
+            stream.close()
+
 
 def read_all(client: socket.socket) -> bytes:
     """Everything until the other side closes."""
@@ -177,39 +213,10 @@ def serve(
         pass_fds=[*pass_fds, *([int(str(options["fd"]))] if "fd" in options else [])],
     )
     process = Process(popen)
-
-    def read(stream: Iterator[str], lines: list[str]) -> None:
-        for line in stream:
-            with process.changed:
-                lines.append(line.rstrip("\n"))
-                found = READY.search(line)
-                if found and process.address is None:
-                    host, port, path = found["host"], found["port"], found["path"]
-                    process.address = path if path else (host.strip("[]"), int(port))
-                process.changed.notify_all()
-        with process.changed:
-            process.is_silent = lines is process.stderr or process.is_silent
-            process.changed.notify_all()
-
-    assert popen.stdout is not None
-    assert popen.stderr is not None
-    for stream, lines in ((popen.stdout, process.stdout), (popen.stderr, process.stderr)):
-        thread = threading.Thread(target=read, args=(stream, lines), daemon=True)
-        thread.start()
-        process.threads.append(thread)
+    process.listen()
     try:
         if ready:
             process.wait_for_line(" serves ")
         yield process
     finally:
-        if popen.poll() is None:
-            popen.terminate()
-            try:
-                popen.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                popen.kill()
-                popen.wait()
-        for thread in process.threads:
-            thread.join()
-        popen.stdout.close()
-        popen.stderr.close()
+        process.end()

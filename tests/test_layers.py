@@ -25,6 +25,7 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "transport": SHARED | {"http1", "asgi"},
     "server": SHARED | {"http1", "asgi", "transport"},
     "cli": SHARED | {"http1", "asgi", "transport", "server"},
+    "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},
     "__init__": SHARED | {"server", "asgi"},  # the public names
 }
