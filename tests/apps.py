@@ -32,7 +32,7 @@ HAPPENED = asyncio.Condition()
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 # What must be gone when the clients are.
-WATCHED = ("Connection", "Exchange", "RequestReader", "TimerHandle")
+WATCHED = ("Connection", "Exchange", "RequestReader", "Session", "TimerHandle")
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -45,6 +45,8 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if b"x-script" in fields:
         script = Script(fields.get(b"x-id", b"").decode(), receive, send)
         await script.run(ast.literal_eval(fields[b"x-script"].decode()))
+    elif scope["type"] == "websocket":
+        await WEBSOCKETS[scope["path"]](scope, receive, send)
     elif b"x-tell" in fields:
         await tell_scope(scope, query, receive, send)
     elif scope["path"] in PATHS:
@@ -209,6 +211,29 @@ class Script:
             print(f"{self.name} has cleaned up", flush=True)
             raise
 
+    async def push(self, count: int, size: int) -> None:
+        """Send messages over a WebSocket without receiving any, and note how many left and what ended it."""
+        try:
+            for number in range(count):
+                await self.send({"type": "websocket.send", "text": f"{number % 10}" * size})
+                EVENTS[self.name].append(number)
+        except Exception as error:
+            await self.note_error(error)
+
+    async def hear_or_stop(self, seconds: float) -> None:
+        """Wait for a message in a task that is cancelled after a while."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.hear()
+        except TimeoutError:
+            await self.note("nothing came")
+
+    async def echo_all(self) -> None:
+        """Echo messages until the disconnect, and note that."""
+        while (message := await self.receive())["type"] == "websocket.receive":
+            await self.send({"type": "websocket.send", "text": message["text"], "bytes": message["bytes"]})
+        await self.note(message)
+
 
 VERBS: dict[str, Any] = {
     name: value for name, value in vars(Script).items() if not name.startswith("_") and name not in ("run",)
@@ -293,6 +318,22 @@ async def inspect(scope: dict[str, Any], query: dict[str, str], receive: Receive
     found["timers"] = len(getattr(asyncio.get_running_loop(), "_scheduled", ()))
     await reply(send, json.dumps(found).encode())
 
+
+async def echo_websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Every message, as it came."""
+    assert await receive() == {"type": "websocket.connect"}
+    await send({"type": "websocket.accept"})
+    await Script(dict(scope["headers"]).get(b"x-id", b"").decode(), receive, send).echo_all()
+
+
+async def tell_websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """The scope as a Python literal, in one message."""
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)})
+    await send({"type": "websocket.send", "text": repr(scope)})
+
+
+WEBSOCKETS: dict[str, Any] = {"/echo": echo_websocket, "/scope": tell_websocket}
 
 PATHS: dict[str, Any] = {
     "/scope": tell_scope,

@@ -21,9 +21,9 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "config": {"errors", "platform"},
     "loops": {"errors", "platform"},
     "observe": {"errors", "platform", "config"},
-    "asgi": SHARED | {"http1"},
-    "transport": SHARED | {"http1", "asgi"},
-    "server": SHARED | {"http1", "asgi", "transport"},
+    "asgi": SHARED | {"http1", "websocket"},
+    "transport": SHARED | {"http1", "websocket", "asgi"},
+    "server": SHARED | {"http1", "websocket", "asgi", "transport"},
     "cli": SHARED | {"http1", "asgi", "transport", "server"},
     "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},

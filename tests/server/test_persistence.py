@@ -302,7 +302,7 @@ class TestBackground:
         assert noted[1].startswith("RuntimeError")
 
 
-@pytest.mark.parametrize("protocol", ["websocket", "foo", "h2c"])
+@pytest.mark.parametrize("protocol", ["foo", "h2c"])
 def test_an_upgrade_that_is_not_offered_is_not_made(server: Process, protocol: str) -> None:
     """The request is served as if Upgrade were not there (RFC 9110 section 7.8), with its body."""
     lines = ["Connection: Upgrade", f"Upgrade: {protocol}", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]

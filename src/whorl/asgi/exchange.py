@@ -39,13 +39,15 @@ class Our(IntEnum):
     """The head has left."""
     TRAILERS = 3
     """The content is complete, the trailers are not."""
-    COMPLETE = 4
+    OPEN = 4
+    """It was the acceptance of a WebSocket, which is open (`whorl.asgi.websocket`)."""
+    COMPLETE = 5
     """The response is complete."""
-    CUT = 5
+    CUT = 6
     """It never will be: the client left, or the response was cut."""
 
 
-WAITING, STARTED, SENDING, TRAILERS, COMPLETE, CUT = Our
+WAITING, STARTED, SENDING, TRAILERS, OPEN, COMPLETE, CUT = Our
 
 
 class Their(IntEnum):
@@ -445,6 +447,7 @@ STEPS: tuple[dict[str, Step], ...] = (
     {"http.response.body": Exchange._first_content, "http.response.pathsend": Exchange._send_path},
     {"http.response.body": Exchange._more_content},
     {"http.response.trailers": Exchange._trailers},
+    {},
     {},
     {},
 )

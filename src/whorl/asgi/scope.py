@@ -1,4 +1,4 @@
-"""The ASGI scope of a request (ASGI HTTP 2.5): what the application is told before it reads.
+"""The ASGI scope of a request (ASGI HTTP and WebSocket 2.5): what the application is told before it reads.
 
 Built once per request from the head and from what the connection knows. Facts of the connection are computed once per
 connection (`PeerFacts`).
@@ -6,13 +6,14 @@ connection (`PeerFacts`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from whorl.asgi.service import Service
 from whorl.http1.head import RequestHead
 
-__all__ = ["SPEC_VERSION", "PeerFacts", "http_scope"]
+__all__ = ["SPEC_VERSION", "PeerFacts", "http_scope", "websocket_scope"]
 
 SPEC_VERSION = "2.5"
 
@@ -83,6 +84,24 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     }
     if service.state is not None:
         scope["state"] = service.state.copy()
+    return scope
+
+
+def websocket_scope(
+    head: RequestHead, peer: PeerFacts, service: Service, subprotocols: Iterable[str]
+) -> dict[str, Any]:
+    """The scope of a request that asks for WebSocket; arguments and result are as for `http_scope`.
+
+    Args:
+        subprotocols: what the client offers, in its order.
+    """
+    scope = http_scope(head, peer, service)
+    del scope["method"]
+    extensions = {name: facts for name, facts in scope["extensions"].items() if not name.startswith("http.")}
+    scope["type"] = "websocket"
+    scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+    scope["subprotocols"] = list(subprotocols)
+    scope["extensions"] = {**extensions, "websocket.http.response": {}}
     return scope
 
 

@@ -24,6 +24,7 @@ from whorl.config.sections.limits import LimitsSettings
 from whorl.config.sections.logs import LogsSettings
 from whorl.config.sections.response import ResponseSettings
 from whorl.config.sections.sockets import SocketsSettings
+from whorl.config.sections.websocket import WebSocketSettings
 from whorl.config.setting import Setting, description
 from whorl.config.words import Application
 from whorl.errors import ConfigError
@@ -39,6 +40,7 @@ class Config(
     LimitsSettings,
     DeadlinesSettings,
     ResponseSettings,
+    WebSocketSettings,
     LogsSettings,
 ):
     """What the user asked for.

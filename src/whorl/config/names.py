@@ -14,7 +14,6 @@ NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "ssl"
     "workers",
     "reload",
     "ssl",
-    "ws",
     "http2",
     "proxy_headers",
     "forwarded_allow_ips",

@@ -123,6 +123,12 @@ class RequestReader:
         line, _, _ = self.buffer[self._at : self._at + SHOWN_BYTES].partition(b"\n")
         return line.removesuffix(b"\r")
 
+    def take_rest(self) -> bytes:
+        """Everything that has come and was not read: the connection goes on in another protocol."""
+        rest = self.buffer[self._at :]
+        self.discard()
+        return rest
+
     def discard(self) -> None:
         """Forget what is buffered: the connection is ending."""
         self.buffer = b""

@@ -40,6 +40,8 @@ async def drain(shared: Shared, bound_seconds: float | None, hurry: asyncio.Futu
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     close_all(shared, IDLE)
+    for connection in tuple(shared.connections):
+        connection.leave_websocket()
     loop = shared.service.loop
     # A client that has just connected is about to send: closing under it would lose a request.
     loop.call_later(FRESH_SECONDS, close_all, shared, FRESH)

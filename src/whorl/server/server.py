@@ -26,6 +26,7 @@ from whorl.asgi.interface import Interface
 from whorl.asgi.lifespan import Lifespan
 from whorl.asgi.service import Service
 from whorl.asgi.shutdown import SHUTDOWN, Shutdown
+from whorl.asgi.websocket import WebSocketLimits
 from whorl.config import Config, load_env_file
 from whorl.errors import StartError
 from whorl.http1.head import Limits
@@ -42,6 +43,7 @@ from whorl.transport.connection import Connection
 from whorl.transport.shared import Deadlines, Shared
 from whorl.transport.windows import WindowsConnection
 from whorl.version import __version__
+from whorl.websocket.deflate import DeflateSettings
 
 __all__ = ["Server"]
 
@@ -345,7 +347,10 @@ class Server:
                 forever(config.timeout_request_body),
                 forever(config.timeout_response),
                 forever(config.timeout_keep_alive),
+                ping_interval=forever(config.ws_ping_interval),
+                ping_timeout=forever(config.ws_ping_timeout),
             ),
+            websocket=websocket_limits(config),
             keeps_alive=config.timeout_keep_alive != 0,
             limit_concurrency=config.limit_concurrency,
             drain_bytes=config.limit_body_drain,
@@ -365,6 +370,15 @@ def kind_of_connection(made: MadeLoop) -> type[Connection]:
     if made.platform.is_windows:
         return WindowsConnection
     return Connection if made.can(Feature.PROMPT_PAUSE) else BufferedConnection
+
+
+def websocket_limits(config: Config) -> WebSocketLimits | None:
+    """What a WebSocket may cost; None where none is served."""
+    if config.ws == "none":
+        return None
+    return WebSocketLimits(
+        config.ws_max_size, config.ws_max_queue, DeflateSettings() if config.ws_per_message_deflate else None
+    )
 
 
 def forever(seconds: float | None) -> float:

@@ -16,6 +16,7 @@ from whorl.asgi.exchange import Exchange, Our
 from whorl.asgi.fields import HAS_CLOSE, HAS_UPGRADE, FieldTable
 from whorl.asgi.scope import PeerFacts, http_scope
 from whorl.asgi.stream import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COUNTED, Framing
+from whorl.asgi.websocket import Session
 from whorl.http1.head import RequestHead
 from whorl.http1.reader import RequestReader
 from whorl.http1.refusal import Refusal
@@ -32,11 +33,14 @@ from whorl.http1.writer import (
 )
 from whorl.observe.failures import bug
 from whorl.observe.quoting import quote_text
+from whorl.transport import upgrade
 from whorl.transport.filesend import send_file
 from whorl.transport.output import LARGE_BYTES, Output
 from whorl.transport.peer import peer_facts
-from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, Phase
+from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, UPGRADED, Phase
 from whorl.transport.shared import Shared
+from whorl.websocket.deflate import Deflate
+from whorl.websocket.handshake import Handshake, HandshakeRefusal
 
 __all__ = ["Connection"]
 
@@ -66,6 +70,7 @@ class Connection(Output):
         "their_eof",
         "turn_planned",
         "unsent_bytes",
+        "websocket",
     )
 
     fields: FieldTable
@@ -76,6 +81,7 @@ class Connection(Output):
         self.reader = RequestReader(shared.limits, shared.lines)
         self.phase = FRESH
         self.exchange: Exchange | None = None
+        self.websocket: Session | None = None
         self._keep_alive = True
         self._chunked = False
         self._until_close = False
@@ -112,8 +118,11 @@ class Connection(Output):
             changed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self.phase >= LINGERING:
-            self._discard(len(data))
+        if self.phase >= UPGRADED:
+            if self.phase is UPGRADED:
+                upgrade.receive(self, data)
+            else:
+                self._discard(len(data))
             return
         reader = self.reader
         if reader.buffer:
@@ -149,7 +158,7 @@ class Connection(Output):
     def _turn(self) -> None:
         """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
         write."""
-        self._in_turn = True
+        self.in_turn = True
         try:
             self._serve()
         except Refusal as refusal:
@@ -157,7 +166,7 @@ class Connection(Output):
         except Exception as error:
             bug(self.shared.service.logger, error)
             self.reset()
-        self._in_turn = False
+        self.in_turn = False
         if self._held:
             self.flush()
 
@@ -174,7 +183,7 @@ class Connection(Output):
                 self._drain_body()
                 if self.phase is DRAINING:
                     return
-            elif phase >= LINGERING:
+            elif phase >= UPGRADED:
                 return
             elif not reader.buffer:
                 if phase is not IDLE or self.their_eof or self.reading_paused:
@@ -228,7 +237,16 @@ class Connection(Output):
         service.requests += 1
         if service.requests == service.limit_requests:
             service.limit_reached()
-        exchange = self.exchange = Exchange(service, self, head, http_scope(head, self.peer, service))
+        exchange: Exchange | None = None
+        if head.upgrade:
+            try:
+                exchange = upgrade.begin(self, head)
+            except HandshakeRefusal as refusal:
+                upgrade.refuse(self, refusal, head)
+                return
+        if exchange is None:
+            exchange = Exchange(service, self, head, http_scope(head, self.peer, service))
+        self.exchange = exchange
         self._keep_alive = head.keep_alive
         self.since = 0.0
         self._chunked = False
@@ -338,7 +356,7 @@ class Connection(Output):
                 self.send_data(content)
         if ends:
             self.send_end(())
-        elif not self._in_turn:
+        elif not self.in_turn:
             self.plan_flush()
 
     def _body_is_cheap(self, exchange: Exchange) -> bool:
@@ -366,7 +384,7 @@ class Connection(Output):
         if self._chunked:
             self._held.append(last_chunk(trailers))
         self.exchange = None
-        if not self._in_turn:
+        if not self.in_turn:
             self.flush()
         if not self._keep_alive:
             self._finish()
@@ -391,6 +409,24 @@ class Connection(Output):
         if self.reading_paused:
             self._resume_transport()
 
+    # And, once it has become a WebSocket, its session (whorl.asgi.carrier.Carrier)
+
+    def accept_websocket(
+        self, handshake: Handshake, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
+    ) -> None:
+        if isinstance(self.exchange, Session):
+            upgrade.switch(self, self.exchange, handshake, subprotocol, deflate, lines, flags)
+
+    def pause_reading(self) -> None:
+        self._pause_transport()
+
+    def websocket_ended(self, broken: bool) -> None:
+        self.exchange = None
+        if broken:
+            self._linger()
+        else:
+            self.close()
+
     def abort(self) -> None:
         if self.exchange is None:
             return
@@ -405,7 +441,7 @@ class Connection(Output):
         self.since = 0.0
         if not self.shared.keeps_alive:
             self.close()
-        elif not self._in_turn:
+        elif not self.in_turn:
             if self.reader.buffer or self.their_eof:
                 self._plan_turn()
             elif self.reading_paused:
@@ -477,7 +513,10 @@ class Connection(Output):
         self.since = 0.0
         self._body_bytes = 0
         self._resume_transport()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # it reset the connection already, and asyncio's own loop finds out here
+            self.reset()
 
     def _discard(self, size_bytes: int) -> None:
         self._body_bytes += size_bytes
@@ -508,8 +547,13 @@ class Connection(Output):
             self.close()
 
     def progressed(self) -> None:
-        """The client took something that did not go through the transport."""
+        """The client did something that the transport does not tell, or is to be waited for anew."""
         self.since = 0.0
+
+    def leave_websocket(self) -> None:
+        """Have a WebSocket end, as soon as its application has dealt with what came."""
+        if self.phase is UPGRADED and self.websocket is not None:
+            self.websocket.server_leaves()
 
 
 def too_long() -> Refusal:

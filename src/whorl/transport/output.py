@@ -34,11 +34,12 @@ class Output(asyncio.Protocol):
 
     Attributes:
         shared: the same.
+        in_turn: whether a turn is under way, at whose end everything leaves.
         transport: the loop's transport; only between `connection_made` and `connection_lost`.
         writing_blocked: whether the client has more than the high-water mark to read.
     """
 
-    __slots__ = ("_flush_planned", "_held", "_held_bytes", "_in_turn", "shared", "transport", "writing_blocked")
+    __slots__ = ("_flush_planned", "_held", "_held_bytes", "in_turn", "shared", "transport", "writing_blocked")
 
     transport: asyncio.Transport
 
@@ -47,7 +48,7 @@ class Output(asyncio.Protocol):
         self.writing_blocked = False
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._in_turn = False
+        self.in_turn = False
         self._flush_planned = False
 
     def attach(self, transport: asyncio.BaseTransport) -> None:
@@ -76,7 +77,7 @@ class Output(asyncio.Protocol):
         self._held_bytes += size
         if self._held_bytes >= FLUSH_BYTES:
             self.flush()
-        elif not self._in_turn:
+        elif not self.in_turn:
             self.plan_flush()
 
     def plan_flush(self) -> None:

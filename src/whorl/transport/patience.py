@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from whorl.asgi.exchange import Our
 from whorl.http1.refusal import Refusal
 from whorl.platform import peer_is_gone
-from whorl.transport.phase import CLOSING, EXCHANGE, HEAD
+from whorl.transport.keepalive import check_websocket
+from whorl.transport.phase import CLOSING, EXCHANGE, HEAD, UPGRADED
 
 if TYPE_CHECKING:
     from whorl.transport.connection import Connection
@@ -28,8 +29,11 @@ def check(connection: Connection, now: float) -> None:
         connection: which one.
         now: the time in seconds, on any clock that does not go back.
     """
+    websocket = connection.websocket
     if connection.since == 0.0:
         connection.since = now
+        if websocket is not None:
+            websocket.was_pinged = False
     if (connection.their_eof and connection.phase is EXCHANGE) or not connection.shared.prompt_close:
         look_for_client(connection)
     if connection.writing_blocked or connection.phase is CLOSING:
@@ -37,7 +41,9 @@ def check(connection: Connection, now: float) -> None:
         if unsent_bytes != connection.unsent_bytes:
             connection.unsent_bytes = unsent_bytes
             connection.since = now
-    if now - connection.since > patience_seconds(connection):
+    if websocket is not None and connection.phase is UPGRADED and not connection.writing_blocked:
+        check_websocket(connection, websocket, now)
+    elif now - connection.since > patience_seconds(connection):
         lose_patience(connection)
 
 

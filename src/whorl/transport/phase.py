@@ -1,6 +1,7 @@
 """What a connection waits for: its state, and the only one it has.
 
     FRESH -> HEAD -> EXCHANGE -> [DRAINING] -> IDLE -> HEAD ...
+    EXCHANGE -> UPGRADED
     any   -> LINGERING -> CLOSING -> CLOSED
 
 A head that comes whole goes from FRESH or IDLE straight to EXCHANGE. Used by `connection`, which changes it, and by
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["CLOSED", "CLOSING", "DRAINING", "EXCHANGE", "FRESH", "HEAD", "IDLE", "LINGERING", "Phase"]
+__all__ = ["CLOSED", "CLOSING", "DRAINING", "EXCHANGE", "FRESH", "HEAD", "IDLE", "LINGERING", "UPGRADED", "Phase"]
 
 
 class Phase(IntEnum):
@@ -27,12 +28,14 @@ class Phase(IntEnum):
     """The rest of a request body that nobody will read."""
     IDLE = 4
     """The next request."""
-    LINGERING = 5
+    UPGRADED = 5
+    """A WebSocket's messages: what comes is HTTP no more (RFC 9110 section 7.8)."""
+    LINGERING = 6
     """The client to read our last words; whatever it sends is thrown away (RFC 9112 section 9.6)."""
-    CLOSING = 6
+    CLOSING = 7
     """The transport to send what is left."""
-    CLOSED = 7
+    CLOSED = 8
     """Nothing."""
 
 
-FRESH, HEAD, EXCHANGE, DRAINING, IDLE, LINGERING, CLOSING, CLOSED = Phase
+FRESH, HEAD, EXCHANGE, DRAINING, IDLE, UPGRADED, LINGERING, CLOSING, CLOSED = Phase

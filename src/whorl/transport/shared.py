@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from whorl.asgi.defaults import DefaultFields
 from whorl.asgi.fields import FieldTable
 from whorl.asgi.service import Service
+from whorl.asgi.websocket import WebSocketLimits
 from whorl.http1.fields import FieldLines
 from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
@@ -36,6 +37,9 @@ class Deadlines:
         response: for progress of a response that the client does not read.
         keep_alive: for the next request.
         linger: for the client to read a refusal, before the connection is closed under it.
+        ping_interval: for anything to come from the peer of a WebSocket, before it is pinged.
+        ping_timeout: for anything to come after that.
+        close_handshake: for the Close frame that answers ours.
         by_phase: how long each phase of a connection may last.
     """
 
@@ -45,6 +49,9 @@ class Deadlines:
     response: float = 60.0
     keep_alive: float = 75.0
     linger: float = 2.0
+    ping_interval: float = 20.0
+    ping_timeout: float = 20.0
+    close_handshake: float = 10.0
     by_phase: tuple[float, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +61,7 @@ class Deadlines:
             Phase.EXCHANGE: self.request_body,
             Phase.DRAINING: self.request_body,
             Phase.IDLE: self.keep_alive,
+            Phase.UPGRADED: inf,  # whorl.transport.keepalive knows more
             Phase.LINGERING: self.linger,
             Phase.CLOSING: self.response,
             Phase.CLOSED: inf,
@@ -63,7 +71,7 @@ class Deadlines:
     @property
     def shortest(self) -> float:
         """The shortest of them."""
-        return min(self.by_phase)
+        return min(*self.by_phase, self.ping_interval, self.ping_timeout, self.close_handshake)
 
 
 @dataclass(slots=True)
@@ -76,6 +84,7 @@ class Shared:
         limits: what a request head may cost.
         deadlines: how long a client may be waited for.
         limit_concurrency: most requests in flight, None without a limit; more are answered with 503.
+        websocket: what a WebSocket may cost; None where none is served.
         drain_bytes: how much of a request body that nobody read is thrown away to keep a connection.
         pipeline: how many pipelined requests one connection is served in one turn of the loop.
         high_bytes: how much of a response may wait unsent before the application waits.
@@ -93,6 +102,7 @@ class Shared:
     limits: Limits = field(default_factory=Limits)
     deadlines: Deadlines = field(default_factory=Deadlines)
     limit_concurrency: int | None = None
+    websocket: WebSocketLimits | None = field(default_factory=WebSocketLimits)
     drain_bytes: int = 1024 * 1024
     pipeline: int = 16
     high_bytes: int = 64 * 1024

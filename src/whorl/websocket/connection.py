@@ -127,6 +127,11 @@ class Connection:
         self._owed_reason = ""
 
     @property
+    def inflates(self) -> bool:
+        """Whether the peer may compress what it sends."""
+        return self._inflater is not None
+
+    @property
     def buffered_bytes(self) -> int:
         """How much has come that was not read yet: the beginning of a frame, or what `most_events` left."""
         return len(self._buffer) - self._at

@@ -1,0 +1,410 @@
+"""One WebSocket: one handshake, the messages after it, and one call of the application (ASGI WebSocket 2.5, RFC 6455).
+
+A `Session` is an `Exchange` whose request asks for WebSocket. Until the application accepts, it can be answered like
+any request: that is how it is refused. From then on the octets of its carrier pass through the codec of
+`whorl.websocket`, and what the application says passes through a table of states of its own. A message goes straight to
+the application where that waits for one, else it is queued; a full queue stops reading, and drops nothing. It must not
+know what carries it (`Carrier`), nor look at a clock: the carrier says when the peer was silent for too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from whorl.asgi.carrier import Carrier
+from whorl.asgi.exchange import COMPLETE, CUT, OPEN, Exchange, as_bytes
+from whorl.asgi.service import Service
+from whorl.asgi.types import Message
+from whorl.http1.head import RequestHead
+from whorl.websocket.closing import ABNORMAL, NORMAL
+from whorl.websocket.connection import Connection as Codec
+from whorl.websocket.connection import State
+from whorl.websocket.deflate import DeflateSettings, negotiate
+from whorl.websocket.events import Close, Ping
+from whorl.websocket.failure import Failure
+from whorl.websocket.handshake import Handshake
+
+__all__ = ["Session", "WebSocketLimits"]
+
+SWITCHING_PROTOCOLS = 101
+
+# RFC 6455 section 7.4.1 and IANA's registry.
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
+
+PING_UNANSWERED = "A ping was not answered in time."
+LEAVING = "The server is leaving."
+
+# Fields of the handshake are the server's business: the application chooses a subprotocol by its own key, and a 101
+# has no content (RFC 9110 section 8.6).
+NOT_THEIRS = frozenset((b"upgrade", b"content-length"))
+NOT_THEIRS_PREFIX = b"sec-websocket-"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketLimits:
+    """What one WebSocket may cost.
+
+    Attributes:
+        message_bytes: the longest message that is taken; longer is 1009. What waits in the queue is bounded by it too.
+        most_queued: how many messages wait for the application before reading stops.
+        deflate: what is offered about compression; None for none.
+    """
+
+    message_bytes: int = 16 * 1024 * 1024
+    most_queued: int = 32
+    deflate: DeflateSettings | None = field(default_factory=DeflateSettings)
+
+
+class Session(Exchange):
+    """One WebSocket, and the application's call.
+
+    Args:
+        service: what all exchanges of the server share.
+        carrier: what carries it.
+        head: the request's head.
+        scope: what the application is told.
+        handshake: what the client offered.
+        limits: what it may cost.
+
+    Attributes:
+        was_pinged: for the carrier, who measures silence.
+    """
+
+    __slots__ = (
+        "_app_is_busy",
+        "_carrier",
+        "_codec",
+        "_ending",
+        "_handshake",
+        "_is_broken",
+        "_is_greeted",
+        "_is_owed",
+        "_is_paused",
+        "_limits",
+        "_queue",
+        "_queued_size",
+        "_receivers",
+        "was_pinged",
+    )
+
+    _codec: Codec
+
+    def __init__(
+        self,
+        service: Service,
+        carrier: Carrier,
+        head: RequestHead,
+        scope: dict[str, Any],
+        handshake: Handshake,
+        limits: WebSocketLimits,
+    ) -> None:
+        super().__init__(service, carrier, head, scope)
+        self._carrier = carrier
+        self._handshake = handshake
+        self._limits = limits
+        self._queue: deque[str | bytes] = deque()
+        self._queued_size = 0
+        self._receivers: list[asyncio.Future[str | bytes | None]] = []
+        self._ending: tuple[int, str] | None = None  # what the application hears when the queue is empty
+        self._is_greeted = False
+        self._app_is_busy = False  # with a message: it has not come back for the next one
+        self._is_owed = False  # our Close frame, as soon as the application has dealt with what came before
+        self._is_broken = False
+        self._is_paused = False
+        self.was_pinged = False
+
+    # What the application receives
+
+    async def receive(self) -> Message:
+        """ASGI receive(): websocket.connect, the messages in their order, then websocket.disconnect."""
+        if not self._is_greeted:
+            self._is_greeted = True
+            return {"type": "websocket.connect"}
+        queue = self._queue
+        if queue:
+            event = queue.popleft()
+            self._queued_size -= len(event)
+            self._app_is_busy = True
+            if self._is_paused:
+                self._go_on()
+            return as_message(event)
+        self._app_is_busy = False
+        if self._is_owed:
+            self._pay()
+        while self._ending is None and self.our_state < COMPLETE:
+            receiver: asyncio.Future[str | bytes | None] = self.service.loop.create_future()
+            self._receivers.append(receiver)
+            try:
+                received = await receiver
+            except asyncio.CancelledError:
+                self._put_back(receiver)
+                raise
+            if received is not None:
+                return as_message(received)
+        code, reason = self._ending or (ABNORMAL, "")
+        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+    def _put_back(self, receiver: asyncio.Future[str | bytes | None]) -> None:
+        """Whoever waited was cancelled; what it was given in the same turn of the loop is the next one's."""
+        if not receiver.done() or receiver.cancelled():
+            if receiver in self._receivers:
+                self._receivers.remove(receiver)
+        elif (event := receiver.result()) is not None:
+            self._queue.appendleft(event)
+            self._queued_size += len(event)
+
+    def receive_octets(self, data: bytes) -> None:
+        """Take what came from the peer."""
+        codec = self._codec
+        # What is compressed may be a thousand times as long when it is read: one message at a time.
+        at_once = 1 if codec.inflates else self._limits.most_queued
+        while True:
+            wanted = min(at_once, self._limits.most_queued - len(self._queue))
+            events = codec.receive_data(data, wanted)
+            data = b""
+            for event in events:
+                if type(event) is str or type(event) is bytes:
+                    self._deliver(event)
+                else:
+                    self._heed(event)
+            if len(events) < wanted:
+                return
+            if self._is_full():
+                self._is_paused = True
+                self._carrier.pause_reading()
+                return
+
+    def _deliver(self, event: str | bytes) -> None:
+        """Give a message to who waits for it, or keep it."""
+        if self._ending is not None:
+            return  # it crossed our Close frame, or the server is leaving
+        receivers = self._receivers
+        while receivers:
+            receiver = receivers.pop(0)
+            if not receiver.done():
+                self._app_is_busy = True
+                receiver.set_result(event)
+                return
+        self._queue.append(event)
+        self._queued_size += len(event)
+
+    def _heed(self, event: object) -> None:
+        """Control frames, and the end."""
+        if isinstance(event, Ping):
+            self._carrier.write(self._codec.take_pongs())
+        elif isinstance(event, (Close, Failure)):
+            self._is_broken = isinstance(event, Failure)
+            if self._codec.state is State.CLOSED:
+                self._carrier.websocket_ended(self._is_broken)
+            else:
+                self._end(event.code, event.reason)
+
+    def _is_full(self) -> bool:
+        """Whether the application, or a peer that pings and does not read, has enough to do."""
+        limits = self._limits
+        return (
+            len(self._queue) >= limits.most_queued
+            or self._queued_size > limits.message_bytes
+            or self._carrier.writing_blocked
+        )
+
+    def _go_on(self) -> None:
+        """Read on, if there is room: first what has come, then what the carrier held back."""
+        if self._is_full():
+            return
+        self._is_paused = False
+        self.receive_octets(b"")
+        if not self._is_paused:
+            self._carrier.resume_reading()
+
+    # What the application sends
+
+    async def send(self, message: Message) -> None:
+        """ASGI send(). Waits while the peer has more than the high-water mark to read, before and after."""
+        if self._carrier.writing_blocked and self.our_state is OPEN:
+            await self.drained()
+        step = STEPS[self.our_state].get(message["type"])
+        if step is None:
+            self._out_of_order(message["type"])
+        else:
+            step(self, message)
+        if self.our_state >= COMPLETE:
+            self._wake()
+        elif self._carrier.writing_blocked:
+            await self.drained()
+
+    def _accept(self, message: Message) -> None:
+        headers = [(name, value) for name, value in message.get("headers") or ()]
+        for name, _ in headers:
+            if name.lower() in NOT_THEIRS or name.lower().startswith(NOT_THEIRS_PREFIX):
+                raise ValueError(f"{name!r} is no field for an application to send with websocket.accept")
+        lines, flags, _ = self._carrier.fields.collect(headers)
+        deflate = None
+        if self._limits.deflate is not None:
+            deflate = negotiate(self._handshake.extensions, self._limits.deflate)
+        self._codec = Codec(self._limits.message_bytes, deflate)
+        self._carrier.accept_websocket(self._handshake, message.get("subprotocol"), deflate, lines, flags)
+
+    def accepted(self) -> None:
+        """The carrier has answered the handshake."""
+        self.status = SWITCHING_PROTOCOLS
+        self.our_state = OPEN
+        self._ended()
+
+    def _refuse(self, message: Message) -> None:
+        """websocket.close instead of websocket.accept."""
+        self._start({"status": 403, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
+        self._first_content({"body": b"Forbidden"})
+
+    def _send(self, message: Message) -> None:
+        text, data = message.get("text"), message.get("bytes")
+        if text is not None:
+            if data is not None:
+                raise ValueError("websocket.send has text or bytes, not both")
+            if not isinstance(text, str):
+                raise TypeError(f"text is a str, not {type(text).__name__}")
+            frame = self._codec.send_text(text)
+        elif data is not None:
+            frame = self._codec.send_binary(data if type(data) is bytes else as_bytes(data))
+        else:
+            raise ValueError("websocket.send has neither text nor bytes")
+        self._carrier.write(frame)
+
+    def _close_message(self, message: Message) -> None:
+        code, reason = message.get("code"), message.get("reason")
+        self._close(NORMAL if code is None else code, reason or "")
+
+    # The end
+
+    def _close(self, code: int, reason: str) -> None:
+        """Our Close frame, by the application's will; what it has not received it does not want any more."""
+        frame = self._codec.close(code, reason)
+        self.our_state = COMPLETE
+        self._ending = self._ending or (code, reason)
+        self._is_owed = False
+        self._queue.clear()
+        self._queued_size = 0
+        self._closed(frame)
+
+    def _end(self, code: int, reason: str) -> None:
+        """The peer or the server ends it: our Close frame goes once the application has dealt with what it holds."""
+        self._ending = (code, reason)
+        self._is_owed = True
+        if not self._queue and not self._app_is_busy:
+            self._pay()
+
+    def _pay(self) -> None:
+        """Send the Close frame that is owed."""
+        assert self._ending is not None
+        self._is_owed = False
+        self.our_state = CUT
+        # Where the peer has ended its side the codec knows better what to answer.
+        code, reason = self._ending if self._codec.state is State.OPEN else (NORMAL, "")
+        self._closed(self._codec.close(code, reason))
+
+    def _closed(self, frame: bytes) -> None:
+        """Send our Close frame, and wait for theirs if it has not come."""
+        carrier = self._carrier
+        self._wake()
+        carrier.write(frame)
+        if self._codec.state is State.CLOSED:
+            carrier.websocket_ended(self._is_broken)
+        else:
+            carrier.progressed()
+            if self._is_paused:
+                self._go_on()
+
+    def _returned_early(self) -> None:
+        if self.our_state is OPEN:
+            self._close(NORMAL, "")  # it has said all it had to say
+        else:
+            super()._returned_early()
+
+    def _fail(self, status: int) -> None:
+        if self.our_state is OPEN:
+            self._close(INTERNAL_ERROR if status == 500 else SERVICE_RESTART, "" if status == 500 else LEAVING)
+        else:
+            super()._fail(status)
+
+    # What the carrier tells
+
+    def client_left(self) -> None:
+        """The peer has gone without a Close frame, or does not wait for ours."""
+        if self.our_state is OPEN:
+            self.our_state = CUT
+        self._ending = self._ending or (ABNORMAL, "")
+        self._is_owed = False
+        super().client_left()
+
+    def resume_writing(self) -> None:
+        """The carrier has fallen below its low-water mark."""
+        if self._is_paused:
+            self._go_on()
+        super().resume_writing()
+
+    def server_leaves(self) -> None:
+        """The server is to leave: the application deals with what it has received, and the peer may come again."""
+        if self.our_state is OPEN and self._ending is None:
+            self._end(SERVICE_RESTART, LEAVING)
+
+    @property
+    def closing_state(self) -> State:
+        """How far the closing handshake is."""
+        return self._codec.state
+
+    def ping(self) -> None:
+        """The peer was silent for long: see whether it is there."""
+        self.was_pinged = True
+        self._carrier.write(self._codec.ping())
+
+    def ping_unanswered(self) -> None:
+        """It seems not to be."""
+        self._ending = (ABNORMAL, PING_UNANSWERED)
+        self.our_state = CUT
+        self._wake()
+        self._carrier.write(self._codec.close(INTERNAL_ERROR, PING_UNANSWERED))
+        self._carrier.websocket_ended(True)
+
+    def answer_close(self) -> None:
+        """The peer has waited long enough for our Close frame."""
+        if self._is_owed:
+            self._pay()
+
+    def _wake(self) -> None:
+        receivers = self._receivers
+        if receivers and (self._ending is not None or self.our_state >= COMPLETE):
+            self._receivers = []
+            for receiver in receivers:
+                if not receiver.done():
+                    receiver.set_result(None)
+        super()._wake()
+
+
+def as_message(event: str | bytes) -> Message:
+    """A message of the peer as the application receives it."""
+    if type(event) is str:
+        return {"type": "websocket.receive", "bytes": None, "text": event}
+    return {"type": "websocket.receive", "bytes": event, "text": None}
+
+
+Step = Callable[[Session, Message], None]
+
+# Which messages each state takes. An absent entry is the application's mistake, or the peer has left.
+STEPS: tuple[dict[str, Step], ...] = (
+    {
+        "websocket.accept": Session._accept,
+        "websocket.close": Session._refuse,
+        "websocket.http.response.start": Exchange._start,
+    },
+    {"websocket.http.response.body": Exchange._first_content},
+    {"websocket.http.response.body": Exchange._more_content},
+    {},
+    {"websocket.send": Session._send, "websocket.close": Session._close_message},
+    {},
+    {},
+)

@@ -1,0 +1,56 @@
+"""How long a WebSocket waits for its peer (RFC 6455 sections 5.5.2 and 7.1.1), asked by the one sweep.
+
+| state of the closing handshake | waits for | at most | then |
+|---|---|---|---|
+| OPEN | anything to come | ping_interval | a ping |
+| OPEN, pinged | anything to come | ping_timeout | 1011 |
+| CLOSING_OURS | their Close frame | close_handshake | closed |
+| CLOSING_THEIRS | the application to deal with what came before | a second | answered |
+
+Whatever comes shows that the peer is there, so who talks is never pinged. While we ourselves do not read, because the
+application has enough to do, its answer cannot be seen and nothing is held against it. Called by `patience`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whorl.asgi.websocket import Session
+from whorl.websocket.connection import State
+
+if TYPE_CHECKING:
+    from whorl.transport.connection import Connection
+
+__all__ = ["check_websocket"]
+
+# A peer that has closed waits for our Close frame. An application that holds a message may still answer it.
+ANSWER_SECONDS = 1.0
+
+
+def check_websocket(connection: Connection, session: Session, now: float) -> None:
+    """Look whether a WebSocket's peer took too long. `connection.since` is never 0 here.
+
+    Args:
+        connection: which one.
+        session: its WebSocket.
+        now: the time in seconds, on any clock that does not go back.
+    """
+    waited_seconds = now - connection.since
+    deadlines = connection.shared.deadlines
+    state = session.closing_state
+    if state is State.OPEN:
+        if connection.reading_paused:
+            connection.since = now
+            session.was_pinged = False
+        elif session.was_pinged:
+            if waited_seconds > deadlines.ping_timeout:
+                session.ping_unanswered()
+        elif waited_seconds > deadlines.ping_interval:
+            session.ping()
+            connection.since = now
+    elif state is State.CLOSING_OURS:
+        if waited_seconds > deadlines.close_handshake:
+            connection.leave_exchange()
+            connection.close()
+    elif waited_seconds > ANSWER_SECONDS:
+        session.answer_close()
