@@ -71,5 +71,13 @@ docs: $(VENV)/test
 bench:
 	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks
 
+# This checkout beside an earlier commit: for every change to what runs for each request. LOOP=asyncio: on another loop.
+bench-compare:
+	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks.compare
+
+# Instructions for 2,000 requests, counted by callgrind: they repeat to the digit. BASE=: beside an earlier commit.
+bench-instructions:
+	@python=$$(python3 -m benchmarks.install valgrind) && $$python -m benchmarks.instructions
+
 clean:
 	rm -rf .venv .venv-* .frameworks dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,7 +14,7 @@ from benchmarks.fault import Fault
 from benchmarks.process import Server
 from benchmarks.rows import Load, Request, Row
 
-__all__ = ["check", "warm_up"]
+__all__ = ["check", "examine_response", "warm_up"]
 
 TIMEOUT_SECONDS = 20.0
 WARM_BYTES = 4 * 1024 * 1024
@@ -51,12 +51,21 @@ def examine(server: Server, row: Row, client: http.client.HTTPConnection) -> int
     finally:
         if row.load is not Load.WRK or "Connection" in fields:
             client.close()
+    examine_response(server, row, response, content)
+    return len(content)
+
+
+def examine_response(server: Server, row: Row, response: http.client.HTTPResponse, content: bytes) -> None:
+    """Look at the status, the fields and the content of a response.
+
+    Raises:
+        Fault: they are not what the row expects.
+    """
     if response.status != 200:
         raise Fault(f"{server.contender}: status {response.status}, {content[:60].decode(errors='replace')}")
     if len(response.getheaders()) < row.least_fields:
         raise Fault(f"{server.contender}: {len(response.getheaders())} fields, not {row.least_fields}")
     examine_content(server, row, content)
-    return len(content)
 
 
 def asked_once(row: Row) -> Request:
