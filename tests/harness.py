@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 READY = re.compile(
-    r" serves .* on (?:fd:\d+ )?(?:http://(?P<host>\[[^]]+\]|[^:\s]+):(?P<port>\d+)|unix:(?P<path>[^,\s]+))"
+    r" serves .* on (?:fd:\d+ )?(?:https?://(?P<host>\[[^]]+\]|[^:\s]+):(?P<port>\d+)|unix:(?P<path>[^,\s]+))"
 )
 PATIENCE_SECONDS = 20.0
 

@@ -22,9 +22,10 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "loops": {"errors", "platform"},
     "observe": {"errors", "platform", "config"},
     "asgi": SHARED | {"http1", "websocket"},
-    "transport": SHARED | {"http1", "websocket", "asgi"},
-    "server": SHARED | {"http1", "websocket", "asgi", "transport"},
-    "cli": SHARED | {"http1", "asgi", "transport", "server"},
+    "tls": {"errors", "platform", "config"},
+    "transport": SHARED | {"http1", "websocket", "asgi", "tls"},
+    "server": SHARED | {"http1", "websocket", "asgi", "tls", "transport"},
+    "cli": SHARED | {"http1", "asgi", "tls", "transport", "server"},
     "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},
     "__init__": SHARED | {"server", "asgi"},  # the public names

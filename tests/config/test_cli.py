@@ -97,7 +97,7 @@ def test_a_usage_error_is_one_line(words: list[str], line: str, capsys: Captured
     assert capsys.readouterr().err == f"whorl: error: {line}\n"
 
 
-@pytest.mark.parametrize("option", ["--workers", "--reload", "--ssl-certfile", "--no-proxy-headers"])
+@pytest.mark.parametrize("option", ["--workers", "--reload", "--http2", "--no-proxy-headers"])
 def test_an_option_of_uvicorn_that_is_not_here_is_named_as_such(option: str, capsys: Captured) -> None:
     assert main(["m:a", option, "4"]) == 2
     absent = "is an option of Uvicorn that this release of Whorl does not have: leave it out"

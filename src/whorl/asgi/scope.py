@@ -25,15 +25,17 @@ class PeerFacts:
         client: address and port of the client; None where it has none (a Unix socket).
         server: address and port of the server, or path and None for a Unix socket.
         scheme: "http" or "https".
+        tls: what its TLS handshake came to (ASGI TLS extension); None without TLS.
         client_text: the client for a log line.
     """
 
-    __slots__ = ("client", "client_text", "scheme", "server")
+    __slots__ = ("client", "client_text", "scheme", "server", "tls")
 
     def __init__(self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str) -> None:
         self.client = client
         self.server = server
         self.scheme = scheme
+        self.tls: dict[str, Any] | None = None
         if client is None:
             self.client_text = "unix"
         elif ":" in client[0]:
@@ -82,6 +84,8 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
             else {"http.response.pathsend": {}}
         ),
     }
+    if peer.tls is not None:
+        scope["extensions"]["tls"] = peer.tls.copy()
     if service.state is not None:
         scope["state"] = service.state.copy()
     return scope

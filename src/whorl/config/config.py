@@ -24,6 +24,7 @@ from whorl.config.sections.limits import LimitsSettings
 from whorl.config.sections.logs import LogsSettings
 from whorl.config.sections.response import ResponseSettings
 from whorl.config.sections.sockets import SocketsSettings
+from whorl.config.sections.tls import TlsSettings
 from whorl.config.sections.websocket import WebSocketSettings
 from whorl.config.setting import Setting, description
 from whorl.config.words import Application
@@ -37,6 +38,7 @@ class Config(
     ApplicationSettings,
     EventLoopSettings,
     SocketsSettings,
+    TlsSettings,
     LimitsSettings,
     DeadlinesSettings,
     ResponseSettings,

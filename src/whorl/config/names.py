@@ -10,10 +10,9 @@ from typing import Final
 
 __all__ = ["missing_option", "nearest", "no_such_setting"]
 
-NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "ssl" stands for "ssl_certfile", too
+NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "reload" stands for "reload_dirs", too
     "workers",
     "reload",
-    "ssl",
     "http2",
     "proxy_headers",
     "forwarded_allow_ips",

@@ -66,6 +66,41 @@ RELATIONS: Final = (
         "{0} sets the permissions of a Unix socket, but there is none: give {1}, or leave it out",
     ),
     Relation(
+        ("ssl_keyfile", "ssl_certfile"),
+        lambda keyfile, certfile: keyfile is None or certfile is not None,
+        "{0} is the key of a certificate that is not there: give {1}, or leave it out",
+    ),
+    Relation(
+        ("ssl_keyfile_password", "ssl_certfile"),
+        lambda password, certfile: password is None or certfile is not None,
+        "{0} is the password of a key that is not there: give {1}, or leave it out",
+    ),
+    Relation(
+        ("ssl_self_signed", "ssl_certfile", "tls"),
+        lambda made_up, certfile, tables: not made_up or (certfile is None and not tables),
+        "{0} makes up a certificate, but there is one: leave out {0}, or {1} and {2}",
+    ),
+    Relation(
+        ("ssl_cert_reqs", "ssl_ca_certs", "ssl_context_factory"),
+        lambda wanted, authorities, factory: wanted == "none" or authorities is not None or factory is not None,
+        "{0} asks for clients' certificates, and nobody vouches for them: give {1}",
+    ),
+    Relation(
+        ("ssl_ca_certs", "ssl_cert_reqs", "ssl_context_factory"),
+        lambda authorities, wanted, factory: authorities is None or wanted != "none" or factory is not None,
+        "{0} does nothing, because clients are not asked for certificates: set {1} to required or optional",
+    ),
+    Relation(
+        ("ssl_keylog", "ssl_certfile", "tls", "ssl_self_signed", "ssl_context_factory"),
+        lambda keylog, *ways: keylog is None or any(ways),
+        "{0} has no secrets to write without TLS: give {1}, or leave it out",
+    ),
+    Relation(
+        ("ssl_cert_reqs", "ssl_certfile", "tls", "ssl_self_signed", "ssl_context_factory"),
+        lambda wanted, *ways: wanted == "none" or any(ways),
+        "{0} asks for clients' certificates, but there is no TLS: give {1}",
+    ),
+    Relation(
         ("limit_max_requests_jitter", "limit_max_requests"),
         lambda jitter, limit: jitter == 0 or limit is not None,
         "{0} is added to {1}, which is not set: give {1}, or leave it out",

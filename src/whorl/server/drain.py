@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from whorl.asgi.exchange import Exchange
-from whorl.transport.phase import FRESH, IDLE, Phase
+from whorl.transport.phase import FRESH, HANDSHAKE, IDLE, Phase
 from whorl.transport.shared import Shared
 
 __all__ = ["drain"]
@@ -45,6 +45,7 @@ async def drain(shared: Shared, bound_seconds: float | None, hurry: asyncio.Futu
     loop = shared.service.loop
     # A client that has just connected is about to send: closing under it would lose a request.
     loop.call_later(FRESH_SECONDS, close_all, shared, FRESH)
+    loop.call_later(FRESH_SECONDS, close_all, shared, HANDSHAKE)
     ends = None if bound_seconds is None else loop.time() + bound_seconds
     while (shared.connections or shared.service.running) and not hurry.done():
         left_seconds = None if ends is None else ends - loop.time()

@@ -60,6 +60,8 @@ def run_config(config: Config) -> int:
     prepend_app_dir(config.app_dir)
     is_unix = any(isinstance(place, UnixPlace) for place in config.places)
     needs = [Feature.UNIX_SOCKETS] if is_unix else []
+    if config.speaks_tls:
+        needs.append(Feature.TLS)
     made = resolve(config.loop).make(*needs)
     # There is a loop that calls its handler without naming itself.
     made.loop.set_exception_handler(lambda *arguments: complain_of_failure(made.loop, arguments[-1]))

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
 from math import inf
@@ -38,9 +38,11 @@ from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
 from whorl.server.sockets import Bound, bind
 from whorl.server.sweep import Sweep
+from whorl.tls.certificates import Certificates
 from whorl.transport.buffered import BufferedConnection
 from whorl.transport.connection import Connection
 from whorl.transport.shared import Deadlines, Shared
+from whorl.transport.tls import Tls
 from whorl.transport.windows import WindowsConnection
 from whorl.version import __version__
 from whorl.websocket.deflate import DeflateSettings
@@ -80,6 +82,7 @@ class Server:
         self.ready.set_running_or_notify_cancel()  # one who waits for it and gives up must not cancel it for the others
         self.shutdown = Shutdown()
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
+        self._certificates: Certificates | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
@@ -211,11 +214,14 @@ class Server:
 
     async def _serve(self, made: MadeLoop) -> None:
         logs.configure(self.config)
+        if self.config.speaks_tls:
+            made.require(Feature.TLS)
+            self._certificates = Certificates(self.config, self.logger)
         bounds = bind(self.config)
         try:
             if any(bound.is_unix for bound in bounds):
                 made.require(Feature.UNIX_SOCKETS)
-            self.urls = [bound.url for bound in bounds]
+            self.urls = [secure(bound.url) if self._certificates else bound.url for bound in bounds]
             await self._serve_bound(made, bounds)
         finally:
             self.started = False
@@ -268,9 +274,9 @@ class Server:
         assert self._leave is not None
         assert self._hurry is not None
         config = self.config
-        kind = kind_of_connection(made)
-        acceptor = Acceptor(made, bounds, lambda: kind(shared), config.backlog, self.logger)
-        sweep = Sweep(shared)
+        certificates = self._certificates
+        acceptor = Acceptor(made, bounds, connector(made, shared, certificates), config.backlog, self.logger)
+        sweep = Sweep(shared, None if certificates is None else certificates.look)
         try:
             await acceptor.start()
             sweep.start()
@@ -347,6 +353,7 @@ class Server:
                 forever(config.timeout_request_body),
                 forever(config.timeout_response),
                 forever(config.timeout_keep_alive),
+                handshake=forever(config.timeout_tls_handshake),
                 ping_interval=forever(config.ws_ping_interval),
                 ping_timeout=forever(config.ws_ping_timeout),
             ),
@@ -363,6 +370,19 @@ class Server:
     def _limit_reached(self) -> None:
         self.logger.info("limit_max_requests is reached: leaving")
         self.should_exit = True
+
+
+def connector(made: MadeLoop, shared: Shared, certificates: Certificates | None) -> Callable[[], asyncio.Protocol]:
+    """What makes the protocol of a new connection."""
+    kind = kind_of_connection(made)
+    if certificates is None:
+        return lambda: kind(shared)
+    return lambda: Tls(kind(shared), certificates)
+
+
+def secure(url: str) -> str:
+    """The same place, where TLS is spoken."""
+    return url.replace("http://", "https://", 1)
 
 
 def kind_of_connection(made: MadeLoop) -> type[Connection]:

@@ -7,6 +7,7 @@ at most: one until the sweep sees the wait begin, one until it sees it end. Call
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 
 from whorl.observe.failures import bug
@@ -23,12 +24,14 @@ class Sweep:
 
     Args:
         shared: what the connections have in common, and the set of them.
+        look: what else wants to be looked at now and then.
     """
 
-    __slots__ = ("_handle", "_period_seconds", "_shared")
+    __slots__ = ("_handle", "_look_at_more", "_period_seconds", "_shared")
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, look: Callable[[], None] | None = None) -> None:
         self._shared = shared
+        self._look_at_more = look
         self._handle: asyncio.TimerHandle | None = None
         wanted = shared.deadlines.shortest / 4
         self._period_seconds = max(SHORTEST_PERIOD_SECONDS, wanted)
@@ -49,4 +52,6 @@ class Sweep:
                 check(connection, now)
             except Exception as error:
                 bug(self._shared.service.logger, error)
+        if self._look_at_more is not None:
+            self._look_at_more()
         self.start()

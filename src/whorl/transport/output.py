@@ -15,7 +15,7 @@ from typing import cast
 from whorl.platform import reset_on_close
 from whorl.transport.shared import Shared
 
-__all__ = ["LARGE_BYTES", "Output"]
+__all__ = ["LARGE_BYTES", "Output", "small_reads"]
 
 # From here on, copying into one buffer costs more than handing over two.
 LARGE_BYTES = 32 * 1024
@@ -56,8 +56,7 @@ class Output(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         shared = self.shared
         self.transport.set_write_buffer_limits(shared.high_bytes, shared.low_bytes)
-        if hasattr(transport, "max_size"):
-            transport.max_size = READ_BYTES
+        small_reads(transport)
 
     def write(self, data: bytes) -> None:
         """Send octets, at the latest when the turn of the loop ends."""
@@ -139,3 +138,9 @@ class Output(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The transport is below its low-water mark."""
         self.writing_blocked = False
+
+
+def small_reads(transport: asyncio.BaseTransport) -> None:
+    """Have a transport read no more at once than is good for it."""
+    if hasattr(transport, "max_size"):
+        transport.max_size = READ_BYTES

@@ -1,6 +1,6 @@
 """What a connection waits for: its state, and the only one it has.
 
-    FRESH -> HEAD -> EXCHANGE -> [DRAINING] -> IDLE -> HEAD ...
+    [HANDSHAKE] -> FRESH -> HEAD -> EXCHANGE -> [DRAINING] -> IDLE -> HEAD ...
     EXCHANGE -> UPGRADED
     any   -> LINGERING -> CLOSING -> CLOSED
 
@@ -12,30 +12,44 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["CLOSED", "CLOSING", "DRAINING", "EXCHANGE", "FRESH", "HEAD", "IDLE", "LINGERING", "UPGRADED", "Phase"]
+__all__ = [
+    "CLOSED",
+    "CLOSING",
+    "DRAINING",
+    "EXCHANGE",
+    "FRESH",
+    "HANDSHAKE",
+    "HEAD",
+    "IDLE",
+    "LINGERING",
+    "UPGRADED",
+    "Phase",
+]
 
 
 class Phase(IntEnum):
     """What a connection waits for."""
 
-    FRESH = 0
-    """The first octet."""
-    HEAD = 1
+    HANDSHAKE = 0
+    """The end of the TLS handshake."""
+    FRESH = 1
+    """The first octet of a request."""
+    HEAD = 2
     """The rest of a request head."""
-    EXCHANGE = 2
+    EXCHANGE = 3
     """The exchange: the application, the rest of the request body, or the client to read the response."""
-    DRAINING = 3
+    DRAINING = 4
     """The rest of a request body that nobody will read."""
-    IDLE = 4
+    IDLE = 5
     """The next request."""
-    UPGRADED = 5
+    UPGRADED = 6
     """A WebSocket's messages: what comes is HTTP no more (RFC 9110 section 7.8)."""
-    LINGERING = 6
+    LINGERING = 7
     """The client to read our last words; whatever it sends is thrown away (RFC 9112 section 9.6)."""
-    CLOSING = 7
+    CLOSING = 8
     """The transport to send what is left."""
-    CLOSED = 8
+    CLOSED = 9
     """Nothing."""
 
 
-FRESH, HEAD, EXCHANGE, DRAINING, IDLE, UPGRADED, LINGERING, CLOSING, CLOSED = Phase
+HANDSHAKE, FRESH, HEAD, EXCHANGE, DRAINING, IDLE, UPGRADED, LINGERING, CLOSING, CLOSED = Phase

@@ -36,6 +36,7 @@ class Deadlines:
         request_body: for progress of a request body.
         response: for progress of a response that the client does not read.
         keep_alive: for the next request.
+        handshake: for the end of the TLS handshake.
         linger: for the client to read a refusal, before the connection is closed under it.
         ping_interval: for anything to come from the peer of a WebSocket, before it is pinged.
         ping_timeout: for anything to come after that.
@@ -48,6 +49,7 @@ class Deadlines:
     request_body: float = 30.0
     response: float = 60.0
     keep_alive: float = 75.0
+    handshake: float = 10.0
     linger: float = 2.0
     ping_interval: float = 20.0
     ping_timeout: float = 20.0
@@ -56,6 +58,7 @@ class Deadlines:
 
     def __post_init__(self) -> None:
         waits = {
+            Phase.HANDSHAKE: self.handshake,
             Phase.FRESH: self.first_byte,
             Phase.HEAD: self.request_head,
             Phase.EXCHANGE: self.request_body,

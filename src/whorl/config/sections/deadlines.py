@@ -18,6 +18,12 @@ __all__ = ["DeadlinesSettings"]
 class DeadlinesSettings:
     """How long a client may take."""
 
+    timeout_tls_handshake: float | None = setting(
+        "Deadlines",
+        10.0,
+        OrNone(Seconds(), "no deadline", zero=True),
+        "Close a new connection whose TLS handshake takes longer than this.",
+    )
     timeout_first_byte: float | None = setting(
         "Deadlines",
         10.0,
