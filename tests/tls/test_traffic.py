@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import random
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.harness import Process, read_all, serve
 from tests.server.client import Client, Cut, body, descriptors, get, post, request, start, until
@@ -23,10 +25,16 @@ UNFINISHED = 20
 
 
 def events(server: Process, trusting: ssl.SSLContext, name: str, count: int) -> list[Any]:
-    """What the requests of this name have noted."""
+    """What the requests of this name have noted. No collection meanwhile: a finalizer that runs then makes CPython 3.11
+    count its own recursion wrongly (gh-106905)."""
     with TlsClient(server, trusting) as client:
-        found: list[Any] = ast.literal_eval(client.ask(get(f"/events?name={name}&count={count}")).content.decode())
-        return found
+        told = client.ask(get(f"/events?name={name}&count={count}")).content.decode()
+    gc.disable()
+    try:
+        found: list[Any] = ast.literal_eval(told)
+    finally:
+        gc.enable()
+    return found
 
 
 def inspect(server: Process, trusting: ssl.SSLContext) -> bytes:
@@ -82,6 +90,14 @@ class TestBodies:
         with TlsClient(server, trusting) as client:
             assert client.ask(get(script=[start(), pathsend])).content == content
             assert client.ask(get()).content == b"hello"
+
+
+def test_a_websocket(server: Process, trusting: ssl.SSLContext) -> None:
+    script = [("hear",), {"type": "websocket.accept"}, {"type": "websocket.send", "text": "x" * 1_000}]
+    with connect(
+        f"wss://localhost:{server.port}/", ssl=trusting, additional_headers={"X-Script": repr(script)}, proxy=None
+    ) as client:
+        assert client.recv() == "x" * 1_000
 
 
 class TestBackPressure:
