@@ -71,6 +71,7 @@ BARS_BY_PEER = (
     *against_peers(("accesslog",), 0.40, 0.50, 0.45),
 )
 BARS = (
+    *(Bar(row, 0.60, "Uvicorn httptools") for row in ("ws32", "ws1k", "ws64k")),
     Bar("hello", 0.42, "Uvicorn httptools", loop="asyncio"),
     Bar("hello", 2.3, "C, epoll, no HTTP", peer_loop=""),
     Bar("half", 1.0, "Uvicorn httptools", figure="p99_us"),

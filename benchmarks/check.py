@@ -1,6 +1,7 @@
 """One whole response, looked at: its status, its fields and every octet of its content.
 
-With the client of the standard library, so that no code of ours decides what is right. Called before and after each
+With the client of the standard library, so that no code of ours decides what is right; there is none for WebSocket, so
+there it is `talkers`. Called before and after each
 measurement; between them wrk counts what failed.
 """
 
@@ -12,7 +13,8 @@ from contextlib import closing
 from benchmarks.apps import plain
 from benchmarks.fault import Fault
 from benchmarks.process import Server
-from benchmarks.rows import Load, Request, Row
+from benchmarks.rows import WEBSOCKET_ROWS, Load, Request, Row
+from benchmarks.talkers import check_talk
 
 __all__ = ["check", "examine_response", "warm_up"]
 
@@ -31,6 +33,8 @@ def check(server: Server, row: Row) -> int:
     Raises:
         Fault: what came is not what the row expects.
     """
+    if row.name in WEBSOCKET_ROWS:
+        return check_talk(server, row)
     with closing(connect(server)) as client:
         return examine(server, row, client)
 
@@ -93,6 +97,10 @@ def spaceless(text: bytes) -> bytes:
 def warm_up(server: Server, row: Row, size_bytes: int) -> None:
     """Ask so often that what is measured next is the usual case."""
     volume = size_bytes + len(row.request.content)
+    times = max(1, min(WARM_REQUESTS, WARM_BYTES // max(volume, 1)))
+    if row.name in WEBSOCKET_ROWS:
+        check_talk(server, row, times)
+        return
     with closing(connect(server)) as client:
-        for _ in range(max(1, min(WARM_REQUESTS, WARM_BYTES // max(volume, 1)))):
+        for _ in range(times):
             examine(server, row, client)

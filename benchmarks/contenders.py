@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.rows import FLOOR_ROW, Row
+from benchmarks.rows import FLOOR_ROW, ROWS, WEBSOCKET_ROWS, Row
 
 __all__ = ["OLD_UVLOOP", "Contender", "Group", "Start", "groups", "whorl"]
 
@@ -73,11 +73,13 @@ class Group:
         return self.rows is None or row.name in self.rows
 
 
-SOME_ROWS = ("hello", "headers14", "echo1k", "stream10")
+HTTP_ROWS = tuple(row.name for row in ROWS if row.name not in WEBSOCKET_ROWS)
+SOME_ROWS = ("hello", "headers14", "echo1k", "stream10", "ws32")
 """What is measured on the other loops."""
 BROAD_ROWS = (
     *("hello", "json", "headers14", "body10k", "echo1k", "stream10", "sleep0", "newconn", "sse200"),
     *("accesslog", "fastapi", "django", "coldstart", "idle10k"),
+    *WEBSOCKET_ROWS,
 )
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 
@@ -109,7 +111,7 @@ def groups(newest_uvloop: Path, floor: Path | None, nginx: Path | None) -> list[
         label = f"zuvloop {zuvloop}"
         three = [
             whorl("Whorl", label, "zuvloop:new_event_loop"),
-            *(uvicorn(parser, label, "zuvloop") for parser in ("httptools", "zttp")),
+            *(uvicorn(parser, label, "zuvloop", rows=HTTP_ROWS) for parser in ("httptools", "zttp")),
         ]
         found.append(Group(label, three, SOME_ROWS))
     return found
@@ -120,7 +122,8 @@ def servers(label: str, loop: str, path: tuple[str, ...] = ()) -> list[Contender
     return [
         whorl("Whorl", label, loop, path=path),
         uvicorn("httptools", label, loop, path),
-        uvicorn("zttp", label, loop, path),
+        uvicorn("zttp", label, loop, path, rows=HTTP_ROWS),
+        uvicorn("httptools", label, loop, path, ws="wsproto", rows=WEBSOCKET_ROWS),
         Contender("Granian", label, lambda start: granian_command(start, loop), path),
         Contender("Gunicorn asgi", label, lambda start: gunicorn_command(start, loop), path, BROAD_ROWS),
         Contender("Hypercorn", label, lambda start: hypercorn_command(start, loop), path, BROAD_ROWS),
@@ -144,13 +147,20 @@ def whorl(name: str, label: str, loop: str, source: Path = ROOT / "src", path: t
     return Contender(name, label, command, (*path, str(source)))
 
 
-def uvicorn(parser: str, label: str, loop: str, path: tuple[str, ...] = ()) -> Contender:
+def uvicorn(
+    parser: str,
+    label: str,
+    loop: str,
+    path: tuple[str, ...] = (),
+    ws: str = "websockets-sansio",
+    rows: tuple[str, ...] | None = None,
+) -> Contender:
     def command(start: Start) -> list[str]:
         words = ["--port", start.port, "--loop", loop, "--http", parser, "--no-proxy-headers"]
-        words += ["--timeout-keep-alive", PATIENCE_SECONDS]
+        words += ["--ws", ws, "--timeout-keep-alive", PATIENCE_SECONDS]
         return python("uvicorn", start.app, *words, *quiet(start, "--no-access-log"))
 
-    return Contender(f"Uvicorn {parser}", label, command, path)
+    return Contender(f"Uvicorn {ws if rows is WEBSOCKET_ROWS else parser}", label, command, path, rows)
 
 
 def granian_command(start: Start, loop: str) -> list[str]:

@@ -13,7 +13,19 @@ from benchmarks.cores import Cores
 
 __all__ = ["commit", "facts"]
 
-PEERS = ("uvicorn", "httptools", "zttp", "granian", "gunicorn", "gunicorn_h1c", "hypercorn", "fastapi", "django")
+PEERS = (
+    "uvicorn",
+    "httptools",
+    "zttp",
+    "granian",
+    "gunicorn",
+    "gunicorn_h1c",
+    "hypercorn",
+    "websockets",
+    "wsproto",
+    "fastapi",
+    "django",
+)
 
 
 def facts(rounds: int, seconds: int, cores: Cores, nginx: Path | None) -> dict[str, str]:

@@ -36,6 +36,8 @@ PACKAGES = (
     "gunicorn",
     "gunicorn_h1c",
     "hypercorn",
+    "websockets",
+    "wsproto",
     "fastapi",
     "django",
     "matplotlib",

@@ -7,7 +7,9 @@ before and after. Called by `session`.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from benchmarks.fault import Fault
 from benchmarks.process import Server, running
 from benchmarks.rows import Load, Profile, Row
 from benchmarks.sample import Sample
+from benchmarks.talkers import Talkers
 
 __all__ = ["measure", "measure_fresh"]
 
@@ -96,10 +99,30 @@ def events(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
     return Sample(used * 1e6 / (count * len(answers)))
 
 
+def talk(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
+    """WebSocket clients: each answered, or all hearing one."""
+    with quiet_errors(server), Talkers(server, row) as talkers:
+        begun, before = time.monotonic(), cpu_seconds(server.pid)
+        heard = talkers.echo(terms.seconds) if row.load is Load.TALK else talkers.broadcast(terms.seconds)
+        used, seconds = cpu_seconds(server.pid) - before, time.monotonic() - begun
+    return Sample(used * 1e6 / heard, heard / seconds)
+
+
+@contextmanager
+def quiet_errors(server: Server) -> Iterator[None]:
+    """A connection that breaks is the server's fault."""
+    try:
+        yield
+    except OSError as error:
+        raise Fault(f"{server.contender}: {error!r}") from None
+
+
 MEASURES: dict[Load, Callable[[Server, Row, Terms, int], Sample]] = {
     Load.WRK: under_wrk,
     Load.HALF: at_half,
     Load.EVENTS: events,
+    Load.TALK: talk,
+    Load.ROOM: talk,
 }
 
 
@@ -140,6 +163,20 @@ def idle(contender: Contender, row: Row, terms: Terms) -> Sample:
     return Sample((memory - before) / 1024 / row.connections, memory=memory)
 
 
+def silence(contender: Contender, row: Row, terms: Terms) -> Sample:
+    """What a WebSocket holds over which one message went each way, and then none."""
+    with running(contender, row.profile, terms.cores, terms.folder) as server, quiet_errors(server):
+        with Talkers(server, replace(row, connections=64)) as talkers:
+            talkers.echo(1)
+        before = memory_bytes(server.pid)
+        with Talkers(server, row) as talkers:
+            talkers.echo(0)
+            memory = memory_bytes(server.pid)
+            talkers.echo(0)
+        check(server, row)
+    return Sample((memory - before) / 1024 / row.connections, memory=memory)
+
+
 def million(contender: Contender, row: Row, terms: Terms) -> Sample:
     """Whether memory grows with the requests that were served."""
     with running(contender, row.profile, terms.cores, terms.folder) as server:
@@ -160,4 +197,5 @@ FRESH_MEASURES: dict[Load, Callable[[Contender, Row, Terms], Sample]] = {
     Load.COLD: cold_start,
     Load.IDLE: idle,
     Load.MILLION: million,
+    Load.SILENCE: silence,
 }

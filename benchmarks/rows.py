@@ -9,11 +9,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from benchmarks.apps import plain
 from benchmarks.fault import CannotRun
 
-__all__ = ["BY_NAME", "FLOOR_ROW", "ROWS", "Load", "Profile", "Request", "Row", "choose"]
+__all__ = ["BY_NAME", "FLOOR_ROW", "ROWS", "WEBSOCKET_ROWS", "Load", "Profile", "Request", "Row", "choose"]
 
 
 class Profile(Enum):
@@ -39,6 +40,9 @@ class Load(Enum):
     IDLE = "connections that do nothing"
     COLD = "starting"
     MILLION = "a million requests"
+    TALK = "WebSocket clients that are answered"
+    ROOM = "WebSocket clients that hear one of them"
+    SILENCE = "WebSocket clients that do nothing"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Row:
         unit: what the first figure counts.
         least_fields: how many fields the response must have.
         once: whether one round is enough, because nothing in it depends on the clock.
+        deflate: whether a WebSocket client offers compression, and insists on it.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Row:
     unit: str = "µs"
     least_fields: int = 0
     once: bool = False
+    deflate: bool = False
 
 
 BROWSER = (
@@ -107,6 +113,16 @@ def echo(size_bytes: int) -> tuple[Request, bytes]:
     return Request("/echo", "POST", content=content), content
 
 
+MESSAGE = json.dumps([{"id": n, "symbol": f"WH{n % 7}", "price": 100 + n * 7 % 13} for n in range(25)]).encode()[:1024]
+"""What JSON compresses to matters: a pattern would compress to nothing."""
+
+
+def talk(name: str, title: str, content: bytes, **more: Any) -> Row:
+    """WebSocket clients, each of which sends a text when its last one has come back."""
+    settings = {"connections": 32, "load": Load.TALK, **more}
+    return Row(name, title, Request("/room" if settings["load"] is Load.ROOM else "/ws", content=content), **settings)
+
+
 def file_rows(size_bytes: int, text: str, label: str, connections: int) -> tuple[Row, Row]:
     """The same file sent by its path, and by reading it in the application."""
     return (
@@ -133,6 +149,12 @@ ROWS = (
     *file_rows(FILE_LARGE, "100 MiB", "100m", 2),
     Row("sse200", "an event to each of 200 clients", Request("/events"), None, 200, load=Load.EVENTS),
     Row("half", "hello at half the capacity", HELLO, connections=128, load=Load.HALF),
+    talk("ws32", "WebSocket echo of 32 octets", plain.content(32)),
+    talk("ws1k", "WebSocket echo of 1 KiB", plain.content(1024)),
+    talk("ws64k", "WebSocket echo of 64 KiB", plain.content(64 * 1024)),
+    talk("wsjson", "WebSocket echo of 1 KiB of JSON", MESSAGE),
+    talk("wsdeflate", "WebSocket echo of 1 KiB of JSON, compressed", MESSAGE, deflate=True),
+    talk("wsroom", "a WebSocket message to each of 500 clients", plain.content(32), connections=500, load=Load.ROOM),
     Row("accesslog", "hello, access log on", HELLO, profile=Profile.ACCESS_LOG),
     Row(
         "fastapi",
@@ -153,6 +175,16 @@ ROWS = (
         unit="KiB",
         once=True,
     ),
+    talk(
+        "wsidle5k",
+        "idle WebSocket, of 5,000",
+        plain.content(32),
+        connections=5_000,
+        load=Load.SILENCE,
+        profile=Profile.FRESH,
+        unit="KiB",
+        once=True,
+    ),
     Row(
         "million",
         "memory after 1,000,000 requests, of that after 10,000",
@@ -164,6 +196,7 @@ ROWS = (
     ),
 )
 FLOOR_ROW = "hello"
+WEBSOCKET_ROWS = tuple(row.name for row in ROWS if row.load in (Load.TALK, Load.ROOM, Load.SILENCE))
 BY_NAME = {row.name: row for row in ROWS}
 
 

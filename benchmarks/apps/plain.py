@@ -32,6 +32,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await live(receive, send)
         return
+    if scope["type"] == "websocket":
+        await (room if scope["path"] == "/room" else echo_messages)(receive, send)
+        return
     path = scope["path"]
     handler = HANDLERS.get(path)
     if handler is None:
@@ -185,6 +188,29 @@ async def file_by_reading(scope: Scope, receive: Receive, send: Send) -> None:
             data = file.read(READ_BYTES)
             left_bytes -= len(data)
             await send({"type": "http.response.body", "body": data, "more_body": left_bytes > 0})
+
+
+async def echo_messages(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+ROOM: list[Send] = []
+
+
+async def room(receive: Receive, send: Send) -> None:
+    """What one says in it, all hear."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    ROOM.append(send)
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            for member in ROOM.copy():
+                await member({"type": "websocket.send", "text": message["text"]})
+    finally:
+        ROOM.remove(send)
 
 
 HANDLERS = {

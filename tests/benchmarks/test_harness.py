@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import socket
 import sys
@@ -74,6 +76,45 @@ def answer_once(listener: socket.socket, answer: bytes) -> None:
     with client:
         client.recv(65536)
         client.sendall(answer)
+
+
+HANDSHAKE = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+CONTENT = b"0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", "no handshake"),
+        (HANDSHAKE.replace(b"%b", b"bm90IHRoZSByaWdodCBvbmU="), "no handshake"),
+        (HANDSHAKE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), "agreed on"),
+        (HANDSHAKE + b"\x81\x20" + CONTENT[:-1] + b"!", "a wrong message of 32 octets"),
+        (HANDSHAKE + b"\x82\x20" + CONTENT, "a frame that begins with 0x82"),
+        (HANDSHAKE + b"\x88\x02\x03\xe8", "a frame that begins with 0x88"),
+        (HANDSHAKE + b"\x81\x20" + CONTENT[:-1], "closed a connection"),
+    ],
+)
+def test_a_wrong_websocket_is_a_fault(answer: bytes, why: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=talk_once, args=(listener, answer))
+        thread.start()
+        fake: Any = SimpleNamespace(contender="fake", port=listener.getsockname()[1])
+        with pytest.raises(Fault, match=why):
+            check(fake, BY_NAME["ws32"])
+        thread.join()
+
+
+def talk_once(listener: socket.socket, answer: bytes) -> None:
+    """The handshake with the right key; then, when the client has spoken, what comes behind it, and the end."""
+    client, _ = listener.accept()
+    with client:
+        key = client.recv(65536).partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+        head, end, rest = answer.partition(b"\r\n\r\n")
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        client.sendall(head.replace(b"%b", accept) + end)
+        if rest:
+            client.recv(65536)
+            client.sendall(rest)
 
 
 def test_a_void_round_is_the_first_thing_that_the_report_says() -> None:
