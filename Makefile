@@ -6,7 +6,7 @@ OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/v
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
 PYTEST := -m pytest -n 2 -q
 
-.PHONY: serve test lint suite others fuzz package soak test-windows frameworks docs clean bench bench-compare bench-instructions
+.PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws frameworks docs clean bench bench-compare bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -61,6 +61,11 @@ test-windows: $(VENV)/test
 # Six frameworks by gunicorn's suite, on each loop; see conformance/README.md.
 frameworks: $(VENV)/test
 	$(VENV)/bin/python conformance/frameworks.py --loops asyncio,uvloop,rloop:new_event_loop
+
+# Autobahn's suite against the WebSocket of both loops; needs Python 2.7. GROUPS=core,limits takes two minutes, all of it an hour.
+GROUPS ?= core,limits,deflate
+conformance-ws: $(VENV)/test
+	$(VENV)/bin/python -m conformance.websocket --groups $(GROUPS)
 
 # docs/settings.md is written from the settings themselves.
 docs: $(VENV)/test

@@ -109,6 +109,9 @@ class Script:
     async def wait_for_shutdown(self) -> None:
         await whorl.shutdown().wait()
 
+    async def open(self, gate: str) -> None:
+        GATES[gate].set()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

@@ -38,7 +38,8 @@ def frame(opcode: int, payload: bytes = b"", flags: int = FIN, mask: bytes | Non
         head = struct.pack("!BBQ", flags | opcode, bit | 127, size)
     if mask is None:
         return head + payload
-    return head + mask + bytes(octet ^ mask[at & 3] for at, octet in enumerate(payload))
+    key = (mask * (size // 4 + 1))[:size]
+    return head + mask + (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)
 
 
 def close(code: int = 1000, reason: str = "") -> bytes:
