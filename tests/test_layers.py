@@ -25,10 +25,11 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "tls": {"errors", "platform", "config"},
     "transport": SHARED | {"http1", "websocket", "asgi", "tls"},
     "server": SHARED | {"http1", "websocket", "asgi", "tls", "transport"},
-    "cli": SHARED | {"http1", "asgi", "tls", "transport", "server"},
+    "supervisor": SHARED | {"server"},
+    "cli": SHARED | {"http1", "asgi", "tls", "transport", "server", "supervisor"},
     "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},
-    "__init__": SHARED | {"server", "asgi"},  # the public names
+    "__init__": SHARED | {"server", "supervisor", "asgi"},  # the public names
 }
 WIRE_RULES = {"http1", "websocket"}
 NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}

@@ -14,7 +14,8 @@ from whorl.version import __version__
 if TYPE_CHECKING:
     from whorl.asgi.shutdown import shutdown
     from whorl.config import Config
-    from whorl.server import Server, run
+    from whorl.server import Server
+    from whorl.supervisor import run
 
 __all__ = ["Config", "ConfigError", "Server", "StartError", "WhorlError", "__version__", "run", "shutdown"]
 
@@ -29,8 +30,12 @@ def __getattr__(name: str) -> Any:
         from whorl.asgi.shutdown import shutdown
 
         return shutdown
-    if name in ("Server", "run"):
-        import whorl.server
+    if name == "Server":
+        from whorl.server import Server
 
-        return getattr(whorl.server, name)
+        return Server
+    if name == "run":
+        from whorl.supervisor import run
+
+        return run
     raise AttributeError(f"module 'whorl' has no attribute {name!r}")

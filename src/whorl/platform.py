@@ -59,6 +59,22 @@ class Platform:
         return not self.is_windows
 
     @property
+    def has_workers(self) -> bool:
+        """Whether there can be workers: they inherit their sockets, and their parent lives by signals and socket
+        pairs, which is not how it is on Windows."""
+        return not self.is_windows
+
+    @property
+    def has_nameless_sockets(self) -> bool:
+        """Whether a Unix socket can be bound to a name that the kernel makes up and no file has (unix(7))."""
+        return self.system == "linux"
+
+    @property
+    def peak_memory_unit_bytes(self) -> int:
+        """In what getrusage(2) counts the most memory that a process has held."""
+        return 1 if self.system == "darwin" else 1024
+
+    @property
     def has_sendfile(self) -> bool:
         """Whether there is sendfile(2), which copies from a file to a socket inside the kernel."""
         return not self.is_windows

@@ -36,9 +36,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
         configs.append(config)
         return 7
 
-    module = ModuleType("whorl.server.run")
+    module = ModuleType("whorl.supervisor.run")
     module.run_config = run_config  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "whorl.server.run", module)
+    monkeypatch.setitem(sys.modules, "whorl.supervisor.run", module)
     return configs
 
 
@@ -97,7 +97,7 @@ def test_a_usage_error_is_one_line(words: list[str], line: str, capsys: Captured
     assert capsys.readouterr().err == f"whorl: error: {line}\n"
 
 
-@pytest.mark.parametrize("option", ["--workers", "--reload", "--http2", "--no-proxy-headers"])
+@pytest.mark.parametrize("option", ["--http2", "--callback-notify", "--timeout-notify", "--no-proxy-headers"])
 def test_an_option_of_uvicorn_that_is_not_here_is_named_as_such(option: str, capsys: Captured) -> None:
     assert main(["m:a", option, "4"]) == 2
     absent = "is an option of Uvicorn that this release of Whorl does not have: leave it out"
@@ -123,9 +123,9 @@ def test_what_the_server_raises_for_the_user_is_one_line(monkeypatch: pytest.Mon
     def run_config(config: Config) -> int:
         raise StartError(f"port {config.port} is in use: choose another")
 
-    module = ModuleType("whorl.server.run")
+    module = ModuleType("whorl.supervisor.run")
     module.run_config = run_config  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "whorl.server.run", module)
+    monkeypatch.setitem(sys.modules, "whorl.supervisor.run", module)
     assert main(["main:app"]) == 3
     assert capsys.readouterr().err == "whorl: error: port 8000 is in use: choose another\n"
 

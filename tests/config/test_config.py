@@ -49,9 +49,9 @@ def test_python_reads_neither_environment_nor_files(
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    assert problems_of(prot=3, workers=4, port=-1, lifespan="of", buffer_response_low="1MiB") == (
+    assert problems_of(prot=3, callback_notify=4, port=-1, lifespan="of", buffer_response_low="1MiB") == (
         "prot is not a setting: did you mean port?",
-        "workers is an option of Uvicorn that this release of Whorl does not have: leave it out",
+        "callback_notify is an option of Uvicorn that this release of Whorl does not have: leave it out",
         "lifespan must be auto, on or off, not 'of': did you mean off?",
         "port must be a whole number from 0 to 65535, not -1",
         "buffer_response_low must not be more than buffer_response_high",

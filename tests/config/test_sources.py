@@ -110,13 +110,18 @@ def test_a_named_file_must_exist(place: Place) -> None:
 
 
 def test_every_problem_of_every_place_is_reported_with_its_place(place: Place) -> None:
-    place.write("whorl.toml", "prot = 1\nbacklog = 0\nworkers = 2")
-    place.environment = {"WHORL_LIFESPAM": "on", "WHORL_TIMEOUT_RESPONSE": "-1", "OTHER": "x", "WHORL_RELOAD": "1"}
+    place.write("whorl.toml", "prot = 1\nbacklog = 0\ncallback_notify = 2")
+    place.environment = {
+        "WHORL_LIFESPAM": "on",
+        "WHORL_TIMEOUT_RESPONSE": "-1",
+        "OTHER": "x",
+        "WHORL_HTTP2": "1",
+    }
     assert place.problems({"port": "x", "uds": "a", "fd": "3", "app": "main"}) == (
         "prot in whorl.toml is not a setting: did you mean port?",
-        "workers in whorl.toml is an option of Uvicorn that this release of Whorl does not have: leave it out",
+        "callback_notify in whorl.toml is an option of Uvicorn that this release of Whorl does not have: leave it out",
         "WHORL_LIFESPAM is not a setting: did you mean WHORL_LIFESPAN?",
-        "WHORL_RELOAD is an option of Uvicorn that this release of Whorl does not have: leave it out",
+        "WHORL_HTTP2 is an option of Uvicorn that this release of Whorl does not have: leave it out",
         "APP must be <module>:<attribute>, not 'main': did you mean main:app?",
         "--port must be a whole number from 0 to 65535, not 'x'",
         "backlog in whorl.toml must be a whole number of connections from 1 to 65535, not 0",

@@ -26,6 +26,7 @@ from whorl.config.sections.response import ResponseSettings
 from whorl.config.sections.sockets import SocketsSettings
 from whorl.config.sections.tls import TlsSettings
 from whorl.config.sections.websocket import WebSocketSettings
+from whorl.config.sections.workers import WorkersSettings
 from whorl.config.setting import Setting, description
 from whorl.config.words import Application
 from whorl.errors import ConfigError
@@ -39,6 +40,7 @@ class Config(
     EventLoopSettings,
     SocketsSettings,
     TlsSettings,
+    WorkersSettings,
     LimitsSettings,
     DeadlinesSettings,
     ResponseSettings,

@@ -11,12 +11,10 @@ from typing import Final
 __all__ = ["missing_option", "nearest", "no_such_setting"]
 
 NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "reload" stands for "reload_dirs", too
-    "workers",
     "reload",
     "http2",
     "proxy_headers",
     "forwarded_allow_ips",
-    "timeout_worker_healthcheck",
     "timeout_notify",
     "callback_notify",
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from whorl.config.places import TcpPlace
+from whorl.config.sections.workers import HEALTHCHECK_SECONDS
 from whorl.platform import HERE
 
 __all__ = ["RELATIONS", "Relation"]
@@ -30,6 +31,13 @@ class Relation:
     holds: Callable[..., bool]
     sentence: str
 
+
+WITH_WORKERS: Final = (
+    ("limit_worker_memory", None),
+    ("limit_worker_lifetime", None),
+    ("timeout_worker_healthcheck", HEALTHCHECK_SECONDS),
+)
+"""What only a parent can do, and the default of each."""
 
 RELATIONS: Final = (
     *(
@@ -104,6 +112,24 @@ RELATIONS: Final = (
         ("limit_max_requests_jitter", "limit_max_requests"),
         lambda jitter, limit: jitter == 0 or limit is not None,
         "{0} is added to {1}, which is not set: give {1}, or leave it out",
+    ),
+    Relation(
+        ("workers",),
+        lambda workers: workers == 1 or HERE.has_workers,
+        "{0} can only be 1 on Windows, where a parent cannot hand its sockets on: leave it out",
+    ),
+    Relation(
+        ("app", "workers"),
+        lambda app, workers: workers == 1 or app is None or isinstance(app, str),
+        '{1} import the application themselves: give {0} as a string, such as "main:app"',
+    ),
+    *(
+        Relation(
+            (name, "workers"),
+            lambda value, workers, default=default: value == default or workers != 1,
+            "{0} is about workers that a parent replaces, and one process has none: set {1} to auto, or to 2 or more",
+        )
+        for name, default in WITH_WORKERS
     ),
     Relation(
         ("buffer_response_low", "buffer_response_high"),

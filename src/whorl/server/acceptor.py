@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from whorl.loops import Feature, MadeLoop
 from whorl.loops.registry import ASYNCIO
+from whorl.platform import HERE
 from whorl.server.listener import Listener
 from whorl.server.sockets import Bound
 
@@ -49,12 +51,14 @@ class Acceptor:
         self._connect = connect
         self._backlog = backlog
         self._logger = logger
-        self._listeners: list[asyncio.Server | Listener] = []
+        self._listeners: list[tuple[asyncio.Server | Listener, int]] = []
 
     async def start(self) -> None:
         """Listen."""
         for bound in self._bounds:
-            self._listeners.append(await self._listen(bound.handle.dup(), bound.is_unix))
+            handle = bound.handle.dup()
+            descriptor = handle.fileno()
+            self._listeners.append((await self._listen(handle, bound.is_unix), descriptor))
 
     async def _listen(self, handle: socket.socket, is_unix: bool) -> asyncio.Server | Listener:
         loop = self._made.loop
@@ -76,13 +80,15 @@ class Acceptor:
         kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
         keeps_clients = self._made.can(Feature.KEEPS_CLIENTS)
         waiting: list[socket.socket] = []
-        for listener, bound in zip(self._listeners, self._bounds, strict=False):
+        for (listener, descriptor), bound in zip(self._listeners, self._bounds, strict=False):
             if keeps_clients:
                 if not bound.inherited and not isinstance(listener, Listener):
                     waiting += queued(bound.handle)
                 listener.close()
                 bound.close()
-            elif not bound.inherited:
+            elif bound.inherited:
+                park(descriptor)
+            else:
                 # Closing this loop's server would close its connections too; a socket that was shut down accepts no
                 # more either.
                 try:
@@ -97,9 +103,20 @@ class Acceptor:
 
     def close(self) -> None:
         """Let go of the listeners, when no connection is left."""
-        for listener in self._listeners:
+        for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def park(descriptor: int) -> None:
+    """Have a loop that cannot close its listener alone accept from a queue that stays empty: the socket that it knows
+    by this number becomes another one, of no address. Whoever shares the old one with us accepts its clients."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as empty:
+        empty.setblocking(False)
+        if HERE.has_nameless_sockets:
+            empty.bind("")
+            empty.listen(1)
+        os.dup2(empty.fileno(), descriptor, inheritable=False)
 
 
 def queued(handle: socket.socket) -> list[socket.socket]:

@@ -25,27 +25,34 @@ HURRIED_SECONDS = 0.5
 FRESH_SECONDS = 0.1
 
 
-async def drain(shared: Shared, bound_seconds: float | None, hurry: asyncio.Future[None]) -> None:
+async def drain(
+    shared: Shared, bound_seconds: float | None, hurry: asyncio.Future[None], idle_seconds: float = 0.0
+) -> None:
     """Finish the exchanges under way and close every connection.
 
     Args:
         shared: the server's connections and exchanges.
         bound_seconds: how long exchanges may take to finish; None for as long as they like, 0 to cancel them at once.
         hurry: done when the user loses patience: everything ends at once.
+        idle_seconds: how long a connection may wait for another request, which then is its last.
     """
-    shared.leaving = True
     shared.keeps_alive = False
     # What the kernel already holds for us is read before anything is closed: a request that was sent in time is
-    # answered.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    close_all(shared, IDLE)
+    # answered. And a connection that the loop has accepted becomes one of ours within two turns.
+    for _ in range(3):
+        await asyncio.sleep(0)
+    shared.leaving = True
+    loop = shared.service.loop
+    if idle_seconds:
+        loop.call_later(idle_seconds, close_all, shared, IDLE)
+    else:
+        close_all(shared, IDLE)
     for connection in tuple(shared.connections):
         connection.leave_websocket()
-    loop = shared.service.loop
     # A client that has just connected is about to send: closing under it would lose a request.
-    loop.call_later(FRESH_SECONDS, close_all, shared, FRESH)
-    loop.call_later(FRESH_SECONDS, close_all, shared, HANDSHAKE)
+    fresh_seconds = max(FRESH_SECONDS, idle_seconds)
+    loop.call_later(fresh_seconds, close_all, shared, FRESH)
+    loop.call_later(fresh_seconds, close_all, shared, HANDSHAKE)
     ends = None if bound_seconds is None else loop.time() + bound_seconds
     while (shared.connections or shared.service.running) and not hurry.done():
         left_seconds = None if ends is None else ends - loop.time()

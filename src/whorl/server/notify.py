@@ -61,8 +61,12 @@ class Notifier:
         """Say that the process is alive, now and for as long as the loop turns: an application that blocks it is
         silent, and the manager restarts the process. Twice in the time that the manager waits, as it recommends."""
         if self.watchdog_seconds is not None:
-            self._send("WATCHDOG=1")
+            self.alive()
             loop.call_later(self.watchdog_seconds / 2, self.watch, loop)
+
+    def alive(self) -> None:
+        """The process is alive, which it has to say every `watchdog_seconds` at least."""
+        self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
         if self._address is None:

@@ -1,6 +1,7 @@
-"""Running a server as a process: the loop that was asked for, signals, and what to say when it cannot be.
+"""Running one server as a process: the loop that was asked for, and signals.
 
-`whorl.run(app, **options)` and the command line end here. Nothing below knows that it owns the process.
+Called by `whorl.supervisor`: for the one process that there is, or in each worker. Nothing below knows that it owns
+the process.
 """
 
 from __future__ import annotations
@@ -13,42 +14,24 @@ from typing import Any, NoReturn
 
 from whorl.config import Config
 from whorl.config.places import UnixPlace
-from whorl.errors import WhorlError
 from whorl.loops import Feature, MadeLoop, resolve
+from whorl.server.keeper import Keeper
 from whorl.server.notify import Notifier
 from whorl.server.server import Server
 from whorl.server.signals import handled
 
-__all__ = ["run", "run_config"]
+__all__ = ["serve_config"]
 
 # How long tasks that are left over may take to clean up when they are cancelled.
 CANCEL_SECONDS = 1.0
 
 
-def run(app: Any, **options: Any) -> None:
-    """Serve an application until the process is told to stop.
-
-    Args:
-        app: the application, or its import string, "main:app".
-        options: the settings of docs/settings.md, by name.
-
-    Raises:
-        SystemExit: with status 3 where the configuration cannot be served; what is wrong was said in one line each.
-    """
-    try:
-        status = run_config(Config(app, **options))
-    except WhorlError as error:
-        complain(error)
-        status = error.exit_status
-    if status:
-        raise SystemExit(status)
-
-
-def run_config(config: Config) -> int:
+def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     """Serve until told to stop.
 
     Args:
         config: what the user asked for.
+        keeper: who keeps the server; without one it keeps itself.
 
     Returns:
         The exit status of the process: 0 after an orderly end. Where the user lost patience, or something of the
@@ -65,10 +48,11 @@ def run_config(config: Config) -> int:
     made = resolve(config.loop).make(*needs)
     # There is a loop that calls its handler without naming itself.
     made.loop.set_exception_handler(lambda *arguments: complain_of_failure(made.loop, arguments[-1]))
-    server = Server(config)
-    with handled(server.handle_signal, made.loop), made.runner() as runner:
+    keeper = keeper or Keeper()
+    server = Server(config, keeper)
+    with handled(server.handle_signal, made.loop, keeper.signals), made.runner() as runner:
         try:
-            runner.run(serve(server, made))
+            runner.run(serve(server, made, keeper))
         except KeyboardInterrupt:
             pass  # something held up the loop
         try:
@@ -80,8 +64,11 @@ def run_config(config: Config) -> int:
     return 0
 
 
-async def serve(server: Server, made: MadeLoop) -> None:
+async def serve(server: Server, made: MadeLoop, keeper: Keeper) -> None:
     """Serve, and keep the service manager informed."""
+    if not keeper.tells_manager:
+        await server.serve(made)
+        return
     telling = asyncio.get_running_loop().create_task(tell(server, Notifier()))
     try:
         await server.serve(made)
@@ -136,9 +123,3 @@ def prepend_app_dir(app_dir: str) -> None:
     directory = app_dir or ""
     if directory not in sys.path[:1]:
         sys.path.insert(0, directory)
-
-
-def complain(error: WhorlError) -> None:
-    """Say what is wrong, one line for each thing."""
-    for problem in getattr(error, "problems", (str(error),)):
-        print(f"whorl: error: {problem}", file=sys.stderr)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -36,7 +35,8 @@ from whorl.observe import access, logs
 from whorl.server.acceptor import Acceptor
 from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
-from whorl.server.sockets import Bound, bind
+from whorl.server.keeper import Keeper
+from whorl.server.sockets import Bound
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
 from whorl.transport.buffered import BufferedConnection
@@ -44,7 +44,6 @@ from whorl.transport.connection import Connection
 from whorl.transport.shared import Deadlines, Shared
 from whorl.transport.tls import Tls
 from whorl.transport.windows import WindowsConnection
-from whorl.version import __version__
 from whorl.websocket.deflate import DeflateSettings
 
 __all__ = ["Server"]
@@ -64,6 +63,7 @@ class Server:
 
     Args:
         config: what the user asked for.
+        keeper: where its sockets come from, and who is told how it fares; without one it keeps itself.
 
     Attributes:
         config: the same.
@@ -74,8 +74,9 @@ class Server:
         shutdown: begins when the server does leave; applications find it with `whorl.shutdown()`.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, keeper: Keeper | None = None) -> None:
         self.config = config
+        self._keeper = keeper or Keeper()
         self.started = False
         self.urls: list[str] = []
         self.ready: Future[None] = Future()
@@ -89,6 +90,13 @@ class Server:
         self._should_exit = False
         self._force_exit = False
         self._background: InTask | InThread | None = None
+        self._service: Service | None = None
+        self._keeper.adopt(self)
+
+    @property
+    def requests(self) -> int:
+        """How many requests have begun."""
+        return 0 if self._service is None else self._service.requests
 
     # Leaving
 
@@ -217,7 +225,7 @@ class Server:
         if self.config.speaks_tls:
             made.require(Feature.TLS)
             self._certificates = Certificates(self.config, self.logger)
-        bounds = bind(self.config)
+        bounds = self._keeper.bind(self.config)
         try:
             if any(bound.is_unix for bound in bounds):
                 made.require(Feature.UNIX_SOCKETS)
@@ -281,7 +289,7 @@ class Server:
             await acceptor.start()
             sweep.start()
             self.started = True
-            self._say_started(made, name)
+            self._keeper.started(self, name, made.describe())
             self.ready.set_result(None)
             await self._leave
         finally:
@@ -289,22 +297,13 @@ class Server:
             self.shutdown.begin()
             await acceptor.stop()
             self.logger.debug("draining")
-            await drain(shared, config.timeout_graceful_shutdown, self._hurry)
+            self._keeper.draining(self)
+            await drain(shared, config.timeout_graceful_shutdown, self._hurry, self._keeper.idle_seconds)
             acceptor.close()
             sweep.stop()
             if shared.service.access_log is not None:
                 shared.service.access_log.flush()
-            self.logger.info("Whorl has stopped")
-
-    def _say_started(self, made: MadeLoop, name: str) -> None:
-        self.logger.info(
-            "Whorl %s serves %s on %s, %s, process %d",
-            __version__,
-            name,
-            ", ".join(self.urls),
-            made.describe(),
-            os.getpid(),
-        )
+            self._keeper.stopped(self)
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:
         """Have the application shut down, within the same bound as its requests; a second signal ends that too."""
@@ -329,7 +328,7 @@ class Server:
         limit_requests = config.limit_max_requests or 0
         if limit_requests:
             limit_requests += random.randint(0, config.limit_max_requests_jitter)
-        service = Service(
+        service = self._service = Service(
             app,
             loop,
             copy_context(),
@@ -340,7 +339,7 @@ class Server:
             request_buffer_bytes=config.buffer_request_body,
             access_log=access.create(loop, config),
             limit_requests=limit_requests,
-            on_limit=self._limit_reached,
+            on_limit=lambda: self._keeper.limit_reached(self),
         )
         name = b"whorl" if config.server_header else b""
         return Shared(
@@ -366,10 +365,6 @@ class Server:
             low_bytes=config.buffer_response_low,
             prompt_close=made.can(Feature.PROMPT_CLOSE),
         )
-
-    def _limit_reached(self) -> None:
-        self.logger.info("limit_max_requests is reached: leaving")
-        self.should_exit = True
 
 
 def connector(made: MadeLoop, shared: Shared, certificates: Certificates | None) -> Callable[[], asyncio.Protocol]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -24,7 +24,7 @@ HEARTBEAT_SECONDS = 0.5
 
 
 @contextmanager
-def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop, names: Iterable[str]) -> Iterator[None]:
     """Handle the signals that end a process, and put the old handlers back afterwards.
 
     Args:
@@ -32,6 +32,7 @@ def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop) -> It
             earlier signal: if it did not, it is stuck, and the
             handler raises KeyboardInterrupt in whatever keeps it.
         loop: the one that will run meanwhile.
+        names: of the signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -41,7 +42,7 @@ def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop) -> It
         if not leave(signal.Signals(number).name):
             raise KeyboardInterrupt
 
-    numbers = [signal.Signals[name] for name in HERE.leaving_signals]
+    numbers = [signal.Signals[name] for name in names]
     before = {number: signal.signal(number, handle) for number in numbers}
     if not HERE.signals_wake_loops:
         beat(loop)

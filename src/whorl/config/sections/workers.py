@@ -1,0 +1,50 @@
+"""How many processes serve, and when one is replaced.
+
+One section of `Config`, which puts them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whorl.config.kind import OrNone
+from whorl.config.quantities import MIB, Count, Seconds, Size
+from whorl.config.setting import setting
+
+__all__ = ["HEALTHCHECK_SECONDS", "WorkersSettings"]
+
+HEALTHCHECK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkersSettings:
+    """How many processes serve, and when one is replaced."""
+
+    workers: int | None = setting(
+        "Workers",
+        1,
+        OrNone(Count(1, 1024, "processes"), "one for each core that this process may use", word="auto"),
+        "Serve with this many processes, which a parent starts, watches and replaces; 1 is one process without a "
+        "parent.",
+        why="Each worker has an application of its own; only you know whether it bears that.",
+    )
+    limit_worker_memory: int | None = setting(
+        "Workers",
+        None,
+        OrNone(Size(MIB), "no limit", zero=True),
+        "Replace a worker whose resident memory is larger than this; its successor is ready first.",
+    )
+    limit_worker_lifetime: float | None = setting(
+        "Workers",
+        None,
+        OrNone(Seconds(), "no limit", zero=True),
+        "Replace a worker after this long, and up to a tenth of it more, so that they do not all leave together; its "
+        "successor is ready first.",
+    )
+    timeout_worker_healthcheck: float | None = setting(
+        "Workers",
+        HEALTHCHECK_SECONDS,
+        OrNone(Seconds(), "never", zero=True),
+        "Replace a worker whose event loop has not turned for this long, and write down what blocks it. Starting may "
+        "take longer.",
+    )

@@ -1,0 +1,62 @@
+"""`whorl.run` and the command line end here: one process, or a parent with workers.
+
+With one worker there is no parent: the process that was started is the server.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from whorl.config import Config
+from whorl.errors import StartError, WhorlError
+from whorl.server.run import serve_config
+
+__all__ = ["run", "run_config"]
+
+
+def run(app: Any, **options: Any) -> None:
+    """Serve an application until the process is told to stop.
+
+    Args:
+        app: the application, or its import string, "main:app"; with workers it has to be the string.
+        options: the settings of docs/settings.md, by name.
+
+    Raises:
+        SystemExit: with status 3 where the configuration cannot be served; what is wrong was said in one line each.
+    """
+    try:
+        status = run_config(Config(app, **options))
+    except WhorlError as error:
+        complain(error)
+        status = error.exit_status
+    if status:
+        raise SystemExit(status)
+
+
+def run_config(config: Config) -> int:
+    """Serve until told to stop.
+
+    Args:
+        config: what the user asked for.
+
+    Returns:
+        The exit status of the process: 0 after an orderly end.
+
+    Raises:
+        WhorlError: the server could not start.
+    """
+    if config.workers == 1:
+        return serve_config(config)
+    if threading.current_thread() is not threading.main_thread():
+        raise StartError("workers need signals, which only the main thread gets: call whorl.run there, or workers=1")
+    from whorl.supervisor.supervisor import Supervisor  # one process has no use for it
+
+    return Supervisor.of(config).run()
+
+
+def complain(error: WhorlError) -> None:
+    """Say what is wrong, one line for each thing."""
+    for problem in getattr(error, "problems", (str(error),)):
+        print(f"whorl: error: {problem}", file=sys.stderr)

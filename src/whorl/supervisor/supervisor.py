@@ -1,0 +1,480 @@
+"""The parent: it binds the sockets, starts workers, watches them, and replaces them.
+
+One thread, one selector. It waits for signals and for what workers say, and for nothing else: it never waits for a
+worker to do something, so it always hears the next signal. After whatever happened, `_tend` compares what is with what
+should be and takes the next steps; it can be called at any time and does nothing when nothing is to be done.
+
+Whoever is replaced goes on serving until the successor is ready ("ready before retire"), one at a time. The
+application is never imported here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import selectors
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+
+from whorl.config import Config
+from whorl.errors import StartError
+from whorl.observe import logs
+from whorl.server.notify import Notifier
+from whorl.server.sockets import Bound, bind
+from whorl.supervisor.channel import Word
+from whorl.supervisor.cores import available_cores
+from whorl.supervisor.letter import Letter, Place
+from whorl.supervisor.post import Post
+from whorl.supervisor.wake import Wake
+from whorl.supervisor.worker import Phase, Worker, start
+from whorl.version import __version__
+
+__all__ = ["Supervisor"]
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGCHLD")
+
+BEAT_SECONDS = 1.0
+"""How often a worker says that its loop turns, unless the health check is so short that it must be oftener."""
+STARTING_SECONDS = 5.0
+"""How long a worker that has not started yet may take to leave: it has no clients."""
+NOW_SECONDS = 2.0
+"""How long a worker may take to leave at once."""
+STACK_SECONDS = 1.0
+"""How long a worker that is held up may take to say by what."""
+PACE_SECONDS = 30.0
+"""After so long the next worker is replaced, even if the one before still drains: a stream may last for ever."""
+LATE_SECONDS = 2.0
+"""If we ourselves were so late, the machine was stopped or overloaded, and silence proves nothing."""
+LIFETIME_JITTER = 0.1
+
+RESTART = "a restart was asked for"
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A worker that was told to leave, and when the next one may be replaced although it has not left."""
+
+    worker: Worker
+    blocks_until: float
+
+
+class Supervisor:
+    """Keeps as many workers as were asked for.
+
+    Args:
+        config: what the user asked for.
+        bounds: the sockets, bound; closed at the end.
+        count: how many workers.
+    """
+
+    def __init__(self, config: Config, bounds: list[Bound], count: int) -> None:
+        self.config = config
+        self.logger = logging.getLogger(logs.ERROR_LOGGER)
+        self._bounds = bounds
+        self._posts = [Post(number) for number in range(1, count + 1)]
+        self._leaving: list[Leaving] = []
+        self._selector = selectors.DefaultSelector()
+        self._directory = start_directory()
+        self._patience_seconds = patience_of(config)
+        self._ends = False
+        self._hurries = False
+        self._has_started = False
+        self._said_started = False
+        self._failure: str | None = None
+        self._manager = Notifier()
+        self._is_reloading = False
+        self._place = ""
+        self._manager_hears: float | None = None
+
+    @classmethod
+    def of(cls, config: Config) -> Supervisor:
+        """Bind, and be ready to start.
+
+        Raises:
+            WhorlError: the sockets cannot be had, or logging cannot be configured.
+        """
+        logs.configure(config)
+        return cls(config, bind(config), config.workers or available_cores())
+
+    # The loop
+
+    def run(self) -> int:
+        """Serve until told to stop, and until all workers have left.
+
+        Returns:
+            The exit status.
+
+        Raises:
+            StartError: the first worker could not start.
+        """
+        with Wake(SIGNALS) as wake, self._selector:
+            self._selector.register(wake.handle, selectors.EVENT_READ)
+            try:
+                while self._tend(monotonic()):
+                    self._wait(wake)
+            finally:
+                for worker in self._all_workers():  # none is left, but after a mistake of ours
+                    worker.send_signal(signal.SIGKILL)
+                self._close_sockets()
+        if self._failure is not None:
+            raise StartError(self._failure)
+        self.logger.info("Whorl has stopped")
+        return 0
+
+    def _wait(self, wake: Wake) -> None:
+        """Wait for something to happen, and take note of it."""
+        now = monotonic()
+        timeout_seconds = max(0.0, self._next_time(now) - now)
+        for key, _ in self._selector.select(min(timeout_seconds, 3600.0)):
+            if isinstance(key.data, Worker):
+                self._hear(key.data)
+        self._forgive_silence(now + timeout_seconds)
+        self._reap()
+        for name in wake.taken():
+            if name in ON_SIGNAL:
+                ON_SIGNAL[name](self)
+
+    def _next_time(self, now: float) -> float:
+        """When something is due although nothing happens."""
+        times = [now + 3600.0]
+        healthcheck = self.config.timeout_worker_healthcheck
+        for worker in self._all_workers():
+            times += [time for time in (worker.kill_at, worker.expires) if time is not None]
+            if healthcheck is not None and worker.phase is not Phase.STARTING and not worker.asked_stack:
+                times.append(worker.heard + healthcheck)
+        if self._manager.watchdog_seconds is not None and self._manager_hears is not None:
+            times.append(self._manager_hears)
+        times += [post.backoff.until for post in self._posts if post.backoff.until > now]
+        times += [leaving.blocks_until for leaving in self._leaving if leaving.blocks_until > now]
+        return min(times)
+
+    def _all_workers(self) -> Iterator[Worker]:
+        for post in self._posts:
+            yield from post.workers
+        for leaving in self._leaving:
+            yield leaving.worker
+
+    def _post_of(self, worker: Worker) -> Post | None:
+        return next((post for post in self._posts if worker in post.workers), None)
+
+    # What happened
+
+    def _hear(self, worker: Worker) -> None:
+        heard, worker.is_connected = worker.channel.hear()
+        for word, items in heard:
+            worker.heard = monotonic()
+            if word in ON_WORD:
+                ON_WORD[word](self, worker, *items)
+        worker.channel.flush()
+        if worker.is_connected:
+            wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.is_full else 0)
+            self._selector.modify(worker.channel.handle, wants, worker)
+        else:
+            self._selector.unregister(worker.channel.handle)
+
+    def _hear_ready(self, worker: Worker, name: str, loop: str, urls: list[str]) -> None:
+        worker.phase = Phase.SERVING
+        lifetime_seconds = self.config.limit_worker_lifetime
+        if lifetime_seconds is not None:
+            worker.expires = worker.heard + lifetime_seconds * random.uniform(1.0, 1.0 + LIFETIME_JITTER)
+        post = self._post_of(worker)
+        if post is None:
+            return
+        if worker is post.successor:
+            old, post.worker, post.successor = post.worker, worker, None
+            self.logger.info("%s is ready", worker)
+            if old is not None:
+                self._retire(old)
+        elif self._said_started:
+            self.logger.info("%s is ready", worker)
+        self._has_started = True
+        if not self._said_started and all(post.is_served for post in self._posts):
+            self._said_started = True
+            self._place = ", ".join(urls)
+            self._say_started(name, loop)
+
+    def _say_started(self, name: str, loop: str) -> None:
+        count = len(self._posts)
+        workers = f"{count} worker{'s'[: count > 1]}"
+        words = (__version__, name, self._place, loop, workers, os.getpid())
+        self.logger.info("Whorl %s serves %s on %s, %s, %s, process %d", *words)
+        self._manager.ready(f"serving on {self._place}")
+        self._manager_hears = monotonic()
+
+    def _hear_alive(self, worker: Worker, requests: int, memory_bytes: int) -> None:
+        worker.requests = requests
+        limit_bytes = self.config.limit_worker_memory
+        if limit_bytes is not None and memory_bytes > limit_bytes:
+            self._mark(worker, f"it holds {memory_bytes >> 20} MiB of memory, more than limit_worker_memory")
+
+    def _hear_spent(self, worker: Worker, reason: str) -> None:
+        self._mark(worker, reason)
+
+    def _hear_draining(self, worker: Worker) -> None:
+        """It leaves. If nobody told it to, somebody sent it a signal: it is replaced now."""
+        post = self._post_of(worker)
+        if worker.phase is not Phase.SERVING or post is None:
+            return
+        self.logger.info("%s was told by somebody else to leave", worker)
+        post.worker, post.successor = post.successor, None
+        self._retire(worker)
+
+    def _hear_stack(self, worker: Worker, stack: str) -> None:
+        self.logger.error("%s is held up here:\n%s", worker, stack)
+        worker.kill_at = monotonic()
+
+    def _hear_last_words(self, worker: Worker, problems: list[str]) -> None:
+        worker.last_words = "; ".join(problems)
+
+    def _reap(self) -> None:
+        """Take note of the workers that have ended."""
+        for worker in list(self._all_workers()):
+            if worker.process.poll() is None:
+                continue
+            if worker.is_connected:
+                self._hear(worker)  # its last words
+            if worker.is_connected:
+                self._selector.unregister(worker.channel.handle)
+            worker.channel.close()
+            self._ended(worker, monotonic())
+
+    def _ended(self, worker: Worker, now: float) -> None:
+        """A worker has ended: whether that is right, and what follows from it."""
+        post = self._post_of(worker)
+        if post is None:
+            self._leaving = [leaving for leaving in self._leaving if leaving.worker is not worker]
+            self.logger.debug("%s has left", worker)
+            return
+        why = worker.last_words or f"it {worker.how_it_ended()}"
+        if worker is post.successor:
+            post.successor = None
+            self._successor_failed(post, worker, why, now)
+            return
+        post.worker, post.successor = post.successor, None
+        if self._ends:
+            return
+        if not self._has_started:
+            self._failure = worker.last_words or f"{worker} {worker.how_it_ended()} before it was ready"
+            self._end()
+            return
+        wait_seconds = post.backoff.failed(now)
+        failed = f"could not start: {why}" if worker.phase is Phase.STARTING else worker.how_it_ended()
+        follows = (
+            "" if post.worker else f": the next one starts in {wait_seconds:g} s" if wait_seconds else ": replaced"
+        )
+        self.logger.error("%s %s%s", worker, failed, follows)
+
+    def _successor_failed(self, post: Post, worker: Worker, why: str, now: float) -> None:
+        """The old one stays. A restart is given up; what was our own idea is tried again later."""
+        if self._ends or post.worker is None:
+            return
+        if post.worker.due == RESTART:
+            self.logger.error("the restart is given up, and the old workers stay: %s could not start: %s", worker, why)
+            for other in self._all_workers():
+                other.due = None if other.due == RESTART else other.due
+            return
+        wait_seconds = post.backoff.failed(now)
+        words = (post.worker, worker, why, wait_seconds)
+        self.logger.error("%s stays, because its successor, %s, could not start: %s; the next try is in %g s", *words)
+
+    def _forgive_silence(self, expected: float) -> None:
+        """If we were held up ourselves, nobody's silence counts until now."""
+        now = monotonic()
+        if now - expected > LATE_SECONDS:
+            for worker in self._all_workers():
+                worker.heard = now
+
+    # What is to be done
+
+    def _tend(self, now: float) -> bool:
+        """Do what is to be done now. Returns whether there is anything left to wait for."""
+        for worker in list(self._all_workers()):
+            self._check(worker, now)
+        self._tell_manager(now)
+        if self._ends:
+            return any(True for _ in self._all_workers())
+        for post in self._posts:
+            if post.worker is None and now >= post.backoff.until:
+                post.worker = self._start(post, now)
+            if not self._has_started:
+                break  # the first one shows whether the application starts at all
+        if not self._is_replacing(now):
+            post_due = next((post for post in self._posts if post.wants_successor(now)), None)
+            if post_due is not None and post_due.worker is not None:
+                self.logger.info("%s will be replaced: %s", post_due.worker, post_due.worker.due)
+                post_due.successor = self._start(post_due, now)
+        return True
+
+    def _tell_manager(self, now: float) -> None:
+        """Tell the service manager that we live, and when a restart has come to its end."""
+        waits = any(worker.due == RESTART for worker in self._all_workers()) or self._is_replacing(now)
+        if self._is_reloading and not waits:
+            self._is_reloading = False
+            self._manager.ready(f"serving on {self._place}")
+        watchdog_seconds = self._manager.watchdog_seconds
+        if watchdog_seconds is not None and self._manager_hears is not None and now >= self._manager_hears:
+            self._manager.alive()
+            self._manager_hears = now + watchdog_seconds / 2
+
+    def _is_replacing(self, now: float) -> bool:
+        """Whether somebody is being replaced: there is one at a time."""
+        starts = any(post.successor is not None or not post.is_served for post in self._posts)
+        return starts or any(leaving.blocks_until > now for leaving in self._leaving)
+
+    def _start(self, post: Post, now: float) -> Worker | None:
+        """Start a worker; None if the system has no room for one, which is tried again later."""
+        healthcheck = self.config.timeout_worker_healthcheck
+        letter = Letter(
+            post.number,
+            self.config,
+            tuple(Place.of(bound) for bound in self._bounds),
+            tuple(sys.path),
+            BEAT_SECONDS if healthcheck is None else min(BEAT_SECONDS, healthcheck / 4),
+            self._patience_seconds,
+        )
+        try:
+            worker = start(letter, self._directory, now)
+        except OSError as error:
+            if not self._has_started:
+                self._failure = f"no worker can be started: {error.strerror or error}"
+                self._end()
+                return None
+            wait_seconds = post.backoff.failed(now)
+            self.logger.error("no worker can be started now (%s): next try in %g s", error, wait_seconds)
+            return None
+        self._selector.register(worker.channel.handle, selectors.EVENT_READ, worker)
+        self.logger.debug("%s starts", worker)
+        return worker
+
+    def _check(self, worker: Worker, now: float) -> None:
+        """Whether a worker has lived long enough, is held up, or has had its last chance."""
+        if worker.expires is not None and now >= worker.expires and worker.phase is Phase.SERVING:
+            worker.expires = None
+            self._mark(worker, "limit_worker_lifetime is reached")
+        healthcheck = self.config.timeout_worker_healthcheck
+        is_watched = healthcheck is not None and worker.phase is not Phase.STARTING and worker.is_connected
+        if is_watched and not worker.asked_stack and now - worker.heard >= (healthcheck or 0.0):
+            worker.asked_stack = True
+            worker.kill_at = min(now + STACK_SECONDS, worker.kill_at or now + STACK_SECONDS)
+            words = (worker, now - worker.heard)
+            self.logger.error("%s is replaced: its event loop has not turned for %.1f s", *words)
+            worker.channel.say(Word.TELL_STACK)
+        elif worker.kill_at is not None and now >= worker.kill_at:
+            self._kill(worker, now)
+
+    def _kill(self, worker: Worker, now: float) -> None:
+        """End a worker by force. One that could not even say what holds it up is made to (SIGABRT, faulthandler)."""
+        mute = worker.asked_stack and worker.heard < now - STACK_SECONDS and worker.phase is Phase.SERVING
+        worker.send_signal(signal.SIGABRT if mute else signal.SIGKILL)
+        worker.asked_stack = True
+        worker.heard = now
+        worker.kill_at = now + STACK_SECONDS
+
+    def _mark(self, worker: Worker, reason: str) -> None:
+        """Have a worker replaced when it is its turn."""
+        if worker.due is None and worker.phase is Phase.SERVING:
+            worker.due = reason
+
+    def _retire(self, worker: Worker) -> None:
+        """Have a worker drain and leave."""
+        now = monotonic()
+        is_serving = worker.phase is Phase.SERVING
+        worker.phase = Phase.LEAVING
+        worker.channel.say(Word.RETIRE)
+        if not is_serving:
+            worker.kill_at = now + STARTING_SECONDS
+        elif self._patience_seconds is not None:
+            worker.kill_at = now + self._patience_seconds
+        self._leaving.append(Leaving(worker, now + PACE_SECONDS))
+
+    def _close_sockets(self) -> None:
+        """Nobody shall connect any more. What the workers hold is theirs to close."""
+        for bound in self._bounds:
+            bound.close()
+
+    # What the operator asks for
+
+    def _end(self) -> None:
+        """The first time: all leave. The second time: at once."""
+        now = monotonic()
+        self._hurries = self._ends
+        if not self._ends:
+            self._ends = True
+            self._manager.stopping()
+            self._close_sockets()
+        for worker in self._all_workers():
+            worker.channel.say(Word.NOW if self._hurries else Word.STOP)
+            wait_seconds = self._patience_seconds
+            if self._hurries:
+                wait_seconds = NOW_SECONDS
+            elif worker.phase is Phase.STARTING:
+                wait_seconds = STARTING_SECONDS
+            worker.kill_at = None if wait_seconds is None else now + wait_seconds
+            if worker.phase is Phase.SERVING:
+                worker.phase = Phase.LEAVING
+
+    def _restart(self) -> None:
+        """All workers are replaced, one by one, by such with the code that is there now."""
+        if self._ends:
+            return
+        self.logger.info("SIGHUP: the workers are replaced one by one")
+        self._manager.reloading()
+        self._is_reloading = True
+        for post in self._posts:
+            if post.successor is not None:  # it may have read the code of a moment ago, and has no clients
+                self._retire(post.successor)
+                post.successor = None
+            if post.worker is not None:
+                post.worker.due = RESTART
+            post.backoff.until = 0.0
+
+    def _add(self) -> None:
+        if not self._ends:
+            self._posts.append(Post(len(self._posts) + 1))
+            self.logger.info("SIGTTIN: %d workers from now on", len(self._posts))
+
+    def _remove(self) -> None:
+        if self._ends or len(self._posts) == 1:
+            return
+        post = self._posts.pop()
+        self.logger.info("SIGTTOU: %d worker%s from now on", len(self._posts), "s"[: len(self._posts) > 1])
+        for worker in post.workers:
+            self._retire(worker)
+
+
+ON_SIGNAL: dict[str, Callable[[Supervisor], None]] = {
+    "SIGINT": Supervisor._end,
+    "SIGTERM": Supervisor._end,
+    "SIGHUP": Supervisor._restart,
+    "SIGTTIN": Supervisor._add,
+    "SIGTTOU": Supervisor._remove,
+}
+ON_WORD: dict[Word, Callable[..., None]] = {
+    Word.READY: Supervisor._hear_ready,
+    Word.ALIVE: Supervisor._hear_alive,
+    Word.SPENT: Supervisor._hear_spent,
+    Word.DRAINING: Supervisor._hear_draining,
+    Word.STACK: Supervisor._hear_stack,
+    Word.LAST_WORDS: Supervisor._hear_last_words,
+}
+
+
+def patience_of(config: Config) -> float | None:
+    """How long a worker may take to leave before it is ended by force: more than an orderly end takes at most, see
+    docs/deployment.md."""
+    bound_seconds = config.timeout_graceful_shutdown
+    return None if bound_seconds is None else bound_seconds + 5.0 + max(bound_seconds, 5.0) + 15.0 + 5.0
+
+
+def start_directory() -> str:
+    """Where workers are started: as the shell named it, so that a link that is pointed to a new release is followed."""
+    named = os.environ.get("PWD", "")
+    here = os.getcwd()
+    try:
+        return named if os.path.isabs(named) and os.path.samefile(named, here) else here
+    except OSError:
+        return here

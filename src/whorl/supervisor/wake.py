@@ -1,0 +1,54 @@
+"""Signals for a parent that waits in a selector: each becomes an octet on a socket (signal(7), self-pipe).
+
+The handlers themselves do nothing, so none runs in the middle of a decision. A worker that ended is told by SIGCHLD.
+Called by `supervisor`, in the main thread only.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from types import FrameType
+
+__all__ = ["Wake"]
+
+
+class Wake:
+    """Takes signals, from `with` to its end; the old handlers are put back then.
+
+    Args:
+        names: of the signals.
+
+    Attributes:
+        handle: readable when one has come.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._numbers = [signal.Signals[name] for name in names]
+        self.handle, self._end = socket.socketpair()
+        self.handle.setblocking(False)
+        self._end.setblocking(False)
+
+    def __enter__(self) -> Wake:
+        self._before = {number: signal.signal(number, note) for number in self._numbers}
+        self._fd_before = signal.set_wakeup_fd(self._end.fileno(), warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._fd_before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self.handle.close()
+        self._end.close()
+
+    def taken(self) -> list[str]:
+        """The names of the signals that have come, in order."""
+        try:
+            octets = self.handle.recv(4096)
+        except BlockingIOError:
+            return []
+        return [signal.Signals(number).name for number in octets if number in self._before]
+
+
+def note(number: int, frame: FrameType | None) -> None:
+    """A handler, so that the signal does not do what it does without one; the octet has been sent already."""

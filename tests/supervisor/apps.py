@@ -1,0 +1,51 @@
+"""Applications for workers: they say who they are, and misbehave when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+HOARD: list[bytes] = []
+
+
+async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Answers with its process's number. `block` holds up the loop, `sleep` does not, `hoard` takes memory."""
+    if scope["type"] == "lifespan":
+        await live(receive, send, float(os.environ.get("TEST_START_SECONDS", "0")))
+        return
+    query = dict(parse_qsl(scope["query_string"].decode()))
+    if query:
+        print("here", flush=True)
+    if "block" in query:
+        time.sleep(float(query["block"]))
+    if "hoard" in query:
+        HOARD.append(b"x" * int(query["hoard"]))
+    if "sleep" in query:
+        await asyncio.sleep(float(query["sleep"]))
+    content = str(os.getpid()).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(content))]})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def live(receive: Receive, send: Send, seconds: float) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            time.sleep(seconds)  # a start-up that holds up the loop
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def broken(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """It cannot start."""
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})

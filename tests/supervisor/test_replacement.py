@@ -1,0 +1,140 @@
+"""Workers that are replaced: by plan without a failed request, and after an accident at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.harness import serve
+from tests.supervisor.load import Load
+from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
+
+APP = "tests.supervisor.apps:app"
+SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
+RESTARTS = 20 if SOAK else 3
+
+
+class TestPlanned:
+    """Ready before retire: no request fails."""
+
+    def test_rolling_restarts_under_load(self, loop_name: str) -> None:
+        with serve(APP, workers=2, loop=loop_name, access_log=False) as server:
+            first = children(server)
+            with Load(server) as load:
+                for count in range(1, RESTARTS + 1):
+                    server.signal(signal.SIGHUP)
+                    wait_for(server, "is ready", 2 * count)
+                until(lambda: len(children(server)) == 2)
+                last = children(server)
+                until(lambda: last <= load.pids)
+            load.check()
+            print(f"SIGHUP x{RESTARTS} on {loop_name}: {load.report()}")
+            assert not first & last
+            assert server.stop() == 0
+
+    def test_requests_used_up_under_load(self, loop_name: str) -> None:
+        options = {"limit_max_requests": 150, "limit_max_requests_jitter": 50}
+        with serve(APP, workers=2, loop=loop_name, access_log=False, **options) as server:
+            with Load(server) as load:
+                wait_for(server, "is ready", 4)
+            load.check()
+            assert lines(server, "limit_max_requests is reached")
+            assert server.stop() == 0
+
+    def test_a_restart_takes_the_code_that_is_there(self, tmp_path: Path) -> None:
+        module = tmp_path / "served.py"
+        source = (
+            "from tests.supervisor import apps\nVERSION = %d\nasync def app(s, r, t):\n    await apps.app(s, r, t)\n"
+        )
+        environment = {"PYTHONPATH": os.getcwd()}
+        module.write_text(source % 1)
+        with serve("served:app", workers=2, cwd=tmp_path, environment=environment) as server:
+            before = children(server)
+            module.write_text("raise RuntimeError('half written')\n")
+            server.signal(signal.SIGHUP)
+            wait_for(server, "the restart is given up")
+            assert children(server) == before
+            assert ask(server) in before
+            module.write_text(source % 22)
+            server.signal(signal.SIGHUP)
+            wait_for(server, "is ready", 2)
+            until(lambda: not before & children(server))
+
+    def test_memory(self) -> None:
+        with serve(APP, workers=2, limit_worker_memory="120MiB") as server:
+            fat = ask(server, "/?hoard=150000000")
+            wait_for(server, "more than limit_worker_memory")
+            until(lambda: not alive(fat) and len(children(server)) == 2)
+            assert len(lines(server, "is ready")) == 1
+
+    def test_lifetime(self) -> None:
+        with serve(APP, workers=2, limit_worker_lifetime=1.0) as server:
+            before = children(server)
+            with Load(server) as load:
+                until(lambda: not before & children(server))
+            load.check()
+
+    def test_more_and_fewer(self) -> None:
+        with serve(APP, workers=1 + 1) as server:
+            with Load(server) as load:
+                server.signal(signal.SIGTTIN)
+                wait_for(server, "is ready", 1)
+                assert len(children(server)) == 3
+                for count in (2, 1, 1):  # never none
+                    server.signal(signal.SIGTTOU)
+                    until(lambda count=count: len(children(server)) == count)  # type: ignore[misc]
+            load.check()
+            assert server.stop() == 0
+
+
+class TestAccidents:
+    def test_a_killed_worker_is_replaced_at_once(self, loop_name: str) -> None:
+        with serve(APP, workers=2, loop=loop_name) as server:
+            victim = ask(server)
+            os.kill(victim, signal.SIGKILL)
+            wait_for(server, "was killed by SIGKILL: replaced")
+            wait_for(server, "is ready")
+            assert len(children(server)) == 2
+            assert victim not in children(server)
+            assert server.stop() == 0
+
+    def test_one_that_keeps_dying_is_waited_for(self, tmp_path: Path) -> None:
+        """At once, then after 0.5 s, then after 1 s; and the other one goes on serving."""
+        module = tmp_path / "served.py"
+        module.write_text("from tests.supervisor.apps import app\n")
+        with serve("served:app", workers=2, cwd=tmp_path, environment={"PYTHONPATH": os.getcwd()}) as server:
+            victim = ask(server)
+            module.write_text("raise RuntimeError('no more')\n")
+            os.kill(victim, signal.SIGKILL)
+            wait_for(server, "was killed by SIGKILL: replaced")
+            wait_for(server, "the next one starts in 0.5 s")
+            wait_for(server, "the next one starts in 1 s")
+            (other,) = children(server) - {victim} if len(children(server)) == 1 else (ask(server),)
+            assert ask(server) == other
+            module.write_text("from tests.supervisor.apps import app\n")
+            wait_for(server, "is ready")
+            assert server.stop() == 0
+
+    def test_a_worker_that_somebody_else_ends_is_replaced(self) -> None:
+        with serve(APP, workers=2) as server:
+            with Load(server) as load:
+                victim = ask(server)
+                os.kill(victim, signal.SIGTERM)
+                wait_for(server, "is ready")
+                until(lambda: not alive(victim))
+            load.check()
+
+    def test_a_loop_that_is_held_up_is_told_of_with_its_stack(self, loop_name: str) -> None:
+        with serve(APP, workers=2, loop=loop_name, timeout_worker_healthcheck=1) as server:
+            with send(server, "/?block=60"):
+                wait_for(server, "its event loop has not turned for")
+                wait_for(server, "time.sleep(float(query")
+                wait_for(server, "is ready")
+            assert len(children(server)) == 2
+            assert server.stop() == 0
+
+    def test_a_slow_start_is_no_reason(self) -> None:
+        """A start-up of 3 s holds up the loop for all of it, with a health check of 1 s."""
+        with serve(APP, workers=2, timeout_worker_healthcheck=1, environment={"TEST_START_SECONDS": "2"}) as server:
+            assert len(server.stderr) == 1

@@ -1,0 +1,140 @@
+"""Starting with several workers: what the parent says, what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness import ROOT, environment_here, serve
+from tests.supervisor.workers import alive, ask, children, send, until
+from whorl.config import Config
+from whorl.errors import ConfigError
+
+APP = "tests.supervisor.apps:app"
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+class TestStart:
+    def test_all_workers_serve_and_one_line_says_so(self, loop_name: str) -> None:
+        with serve(APP, workers=2, loop=loop_name) as server:
+            (line,) = server.stderr
+            assert "2 workers" in line
+            assert f"process {server.popen.pid}" in line
+            assert len(children(server)) == 2
+            answered: set[int] = set()
+            until(lambda: answered.add(ask(server)) or answered == children(server))  # type: ignore[func-returns-value]
+            assert server.stop() == 0
+
+    def test_on_a_unix_socket(self, tmp_path: Path) -> None:
+        path = tmp_path / "whorl.sock"
+        with serve(APP, workers=2, uds=path) as server:
+            assert ask(server) in children(server)
+            assert server.stop() == 0
+        assert not path.exists()
+
+    def test_auto_is_what_there_is(self) -> None:
+        with serve(APP, workers="auto") as server:
+            assert len(children(server)) == len(os.sched_getaffinity(0))
+
+    def test_an_address_in_use_is_said_before_anything_starts(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            with serve("no_such_module:app", workers=2, port=port, ready=False) as server:
+                assert server.wait() == 3
+        (line,) = server.stderr
+        assert "is in use by another program" in line
+
+    @pytest.mark.parametrize(
+        ("app", "words"),
+        [("no_such_module:app", 'no module "no_such_module"'), ("tests.supervisor.apps:broken", "no database")],
+    )
+    def test_a_first_start_that_fails_is_the_workers_own_line_and_status_3(self, app: str, words: str) -> None:
+        with serve(app, workers=2, ready=False) as server:
+            assert server.wait() == 3
+        complaints = [line for line in server.stderr if "error:" in line]
+        assert len(complaints) == 1
+        assert words in complaints[0]
+
+    def test_a_worker_that_dies_in_its_start_ends_the_start(self, tmp_path: Path) -> None:
+        (tmp_path / "deadly.py").write_text("import os\nos._exit(7)\n")
+        with serve("deadly:app", workers=2, cwd=tmp_path, ready=False) as server:
+            assert server.wait() == 3
+        assert "ended with status 7 before it was ready" in server.stderr[-1]
+
+    def test_from_a_script(self, tmp_path: Path) -> None:
+        """The application is imported by the workers, from where the script is."""
+        script = tmp_path / "program.py"
+        script.write_text(
+            "import whorl\nfrom tests.supervisor.apps import app\n"
+            "if __name__ == '__main__':\n    whorl.run('program:app', workers=2, port=0)\n"
+        )
+        environment = {**environment_here(), "PYTHONPATH": str(ROOT)}
+        popen = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True, env=environment)
+        assert popen.stderr is not None
+        with popen:
+            assert "2 workers" in popen.stderr.readline()
+            popen.terminate()
+            assert popen.wait(20) == 0
+
+
+class TestRefused:
+    def test_an_application_that_is_no_string(self) -> None:
+        with pytest.raises(ConfigError, match="give app as a string"):
+            Config(print, workers=2)
+
+    @pytest.mark.parametrize("name", ["limit_worker_memory", "limit_worker_lifetime", "timeout_worker_healthcheck"])
+    def test_what_needs_a_parent(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=f"{name} is about workers"):
+            Config("m:a", **{name: 2**24 if "memory" in name else 7})
+        Config("m:a", workers=2, **{name: 2**24 if "memory" in name else 7})
+
+
+class TestEnd:
+    @pytest.mark.parametrize("number", SIGNALS)
+    def test_an_orderly_end(self, loop_name: str, number: int) -> None:
+        with serve(APP, workers=2, loop=loop_name) as server:
+            pids = children(server)
+            with send(server, "/?sleep=0.3") as client:
+                server.signal(number)
+                assert server.wait() == 0
+                assert client.recv(12) == b"HTTP/1.1 200"
+        assert not [pid for pid in pids if alive(pid)]
+
+    def test_a_second_signal_ends_at_once(self) -> None:
+        with serve(APP, workers=2) as server:
+            pids = children(server)
+            with send(server, "/?sleep=60"):
+                server.signal(signal.SIGINT)
+                until(lambda: not connects(server.address))
+                server.signal(signal.SIGINT)
+                assert server.wait(10) == 0
+        assert not [pid for pid in pids if alive(pid)]
+
+    def test_a_start_that_never_ends_is_given_up(self) -> None:
+        with serve("tests.apps:frozen", workers=2, ready=False) as server:
+            server.wait_for_line("starting", "stdout")
+            server.signal(signal.SIGTERM)
+            assert server.wait(10) == 0
+
+    def test_no_orphan_survives_its_parent(self, loop_name: str) -> None:
+        """They finish what is under way, and leave."""
+        with serve(APP, workers=2, loop=loop_name) as server:
+            pids = children(server)
+            with send(server, "/?sleep=0.3") as client:
+                server.popen.kill()
+                assert client.recv(12) == b"HTTP/1.1 200"
+            until(lambda: not [pid for pid in pids if alive(pid)])
+
+
+def connects(address: object) -> bool:
+    try:
+        socket.create_connection(address, 5).close()  # type: ignore[arg-type]
+    except OSError:
+        return False
+    return True

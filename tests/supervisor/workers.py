@@ -1,0 +1,62 @@
+"""Looking at workers from outside: who there is, and who answers."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.harness import Process, read_response
+
+PATIENCE_SECONDS = 20.0
+
+
+def children(process: Process) -> set[int]:
+    """The workers of a server, by the kernel's word."""
+    pid = process.popen.pid
+    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ask(process: Process, target: str = "/") -> int:
+    """The number of the process that answers."""
+    with process.connect() as client:
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        status, _, content = read_response(client)
+        assert status == 200
+        return int(content)
+
+
+def send(process: Process, target: str) -> socket.socket:
+    """Send a request that takes a while, and wait until the application has it."""
+    before = len(process.stdout)
+    client = process.connect()
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    until(lambda: "here" in process.stdout[before:])
+    return client
+
+
+def until(holds: Callable[[], bool], what: Callable[[], object] = str) -> None:
+    """Wait for something that nobody announces."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.02)
+
+
+def lines(process: Process, text: str) -> list[str]:
+    """What the server has said with this text in it."""
+    return [line for line in process.stderr if text in line]
+
+
+def wait_for(process: Process, text: str, count: int = 1) -> None:
+    """Wait until the server has said something so many times."""
+    until(lambda: len(lines(process, text)) >= count, lambda: (text, process.stderr))
