@@ -23,6 +23,9 @@ from whorl.server.sockets import Bound
 
 __all__ = ["Acceptor"]
 
+TURNS_TO_CONNECT = 3
+"""Of the loop, from accept(2) to `connection_made`: a task is made, runs, and what it plans runs."""
+
 
 class Acceptor:
     """Listens on some bound sockets.
@@ -79,6 +82,7 @@ class Acceptor:
         """Accept no more: whoever connects now is refused. Connections that are open stay as they are, and what the
         kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
         keeps_clients = self._made.can(Feature.KEEPS_CLIENTS)
+        await self._settle()
         waiting: list[socket.socket] = []
         for (listener, descriptor), bound in zip(self._listeners, self._bounds, strict=False):
             if keeps_clients:
@@ -100,6 +104,17 @@ class Acceptor:
                 await self._made.loop.connect_accepted_socket(self._connect, client)
             except OSError:  # it has left meanwhile
                 client.close()
+
+    async def _settle(self) -> None:
+        """Have the loop finish what it has begun. asyncio makes a connection in the turn after it has accepted it, and
+        loses it if the listener is closed meanwhile (CPython gh-109564)."""
+        if self._made.known is not ASYNCIO:
+            return
+        for listener, descriptor in self._listeners:
+            if not isinstance(listener, Listener):
+                self._made.loop.remove_reader(descriptor)
+        for _ in range(TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Let go of the listeners, when no connection is left."""
