@@ -85,6 +85,11 @@ class Platform:
         return ("SIGINT", "SIGTERM", "SIGBREAK") if self.is_windows else ("SIGINT", "SIGTERM")
 
     @property
+    def renewing_signal(self) -> str | None:
+        """The name of the signal that has files read anew, where there is one."""
+        return None if self.is_windows else "SIGHUP"
+
+    @property
     def signals_wake_loops(self) -> bool:
         """Whether a signal ends the system call that a loop waits in. Ctrl+C does not end select() on Windows."""
         return not self.is_windows

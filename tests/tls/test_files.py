@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import signal
 import ssl
 import threading
 from pathlib import Path
@@ -18,8 +19,6 @@ from whorl.config import Config
 from whorl.errors import ConfigError, StartError
 from whorl.tls.contexts import make_contexts
 from whorl.tls.facts import distinguished_name
-
-ENCRYPTED = b"""-----BEGIN ENCRYPTED PRIVATE KEY-----"""
 
 
 def refusal(**options: Any) -> str:
@@ -185,6 +184,16 @@ class TestRenewal:
                 assert not asking.is_alive()
                 assert shown[0] == {"localhost", "old.example"}
                 assert old.ask(get()).content == b"hello"
+
+    def test_a_hangup_loads_at_once(self, loop_name: str, authority: Authority, certificate: dict[str, Any]) -> None:
+        with serve("tests.apps:app", loop=loop_name, **certificate) as process:
+            with TlsClient(process, authority.context()) as old:
+                old.ask(get())
+                process.signal(signal.SIGHUP)
+                process.wait_for_line("were loaded anew")
+                assert old.ask(get()).content == b"hello"
+            with TlsClient(process, authority.context()) as client:
+                assert client.ask(get()).content == b"hello"
 
     def test_a_file_that_is_wrong_changes_nothing(self, loop_name: str, authority: Authority) -> None:
         paths = authority.issue("localhost", to="spoilt")

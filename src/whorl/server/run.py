@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from whorl.config import Config
@@ -18,7 +19,7 @@ from whorl.loops import Feature, MadeLoop, resolve
 from whorl.server.keeper import Keeper
 from whorl.server.notify import Notifier
 from whorl.server.server import Server
-from whorl.server.signals import handled
+from whorl.server.signals import handled, renewing
 
 __all__ = ["serve_config"]
 
@@ -50,7 +51,8 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     made.loop.set_exception_handler(lambda *arguments: complain_of_failure(made.loop, arguments[-1]))
     keeper = keeper or Keeper()
     server = Server(config, keeper)
-    with handled(server.handle_signal, made.loop, keeper.signals), made.runner() as runner:
+    renews = renewing(server.renew_certificates) if config.renews_certificates else nullcontext()
+    with handled(server.handle_signal, made.loop, keeper.signals), renews, made.runner() as runner:
         try:
             runner.run(serve(server, made, keeper))
         except KeyboardInterrupt:

@@ -135,6 +135,11 @@ class Server:
         self.should_exit = True
         return True
 
+    def renew_certificates(self) -> None:
+        """Read the files of certificates and keys anew, from any thread. Open connections go on as they are."""
+        if self._certificates is not None:
+            self._tell(self._certificates.reload)
+
     def _tell(self, note: Any) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():

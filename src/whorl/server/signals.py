@@ -17,8 +17,7 @@ from types import FrameType
 
 from whorl.platform import HERE
 
-__all__ = ["handled"]
-
+__all__ = ["handled", "renewing"]
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -51,6 +50,31 @@ def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop, names
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def renewing(renew: Callable[[], None]) -> Iterator[None]:
+    """Have SIGHUP call something in place of ending the process, and put the old handler back afterwards.
+
+    Where somebody has it ignored, nohup(1) or a parent that takes care of it, that stays so.
+
+    Args:
+        renew: called from the handler.
+    """
+    name = HERE.renewing_signal
+    number = None if name is None else signal.Signals[name]
+    if (
+        number is None
+        or threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(number) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(number, lambda *_: renew())
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def beat(loop: asyncio.AbstractEventLoop) -> None:

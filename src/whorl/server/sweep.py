@@ -53,5 +53,8 @@ class Sweep:
             except Exception as error:
                 bug(self._shared.service.logger, error)
         if self._look_at_more is not None:
-            self._look_at_more()
+            try:
+                self._look_at_more()
+            except Exception as error:
+                bug(self._shared.service.logger, error)
         self.start()

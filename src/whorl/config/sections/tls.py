@@ -115,4 +115,9 @@ class TlsSettings:
     @property
     def speaks_tls(self) -> bool:
         """Whether clients are spoken to in TLS."""
-        return bool(self.ssl_certfile or self.tls or self.ssl_self_signed or self.ssl_context_factory)
+        return self.ssl_self_signed or self.renews_certificates
+
+    @property
+    def renews_certificates(self) -> bool:
+        """Whether certificates come from somewhere where others may come from later."""
+        return bool(self.ssl_certfile or self.tls or self.ssl_context_factory)
