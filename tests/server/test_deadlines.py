@@ -1,12 +1,14 @@
 """Nobody is waited for without end: each wait of a connection has a deadline, and the one sweep enforces it.
 
 The servers here wait 0.4 s at most for anything. A deadline is never early, and late by no more than the sweep's
-period; machines are busy, so only "never early" is measured closely.
+period; machines are busy, so only "never early" is measured closely. A busy machine may also keep a client of ours from
+being in time: `punctual` measures that.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
@@ -114,22 +116,75 @@ class TestTooLong:
             assert time.monotonic() - since > HASTY_SECONDS * 0.9
 
 
+class Pace:
+    """How long a client let its server wait, by the client's own clock."""
+
+    def __init__(self) -> None:
+        self.longest_seconds = 0.0
+        self.since = time.monotonic()
+
+    def moved(self) -> None:
+        """It has just done what it has a deadline for."""
+        now = time.monotonic()
+        self.longest_seconds = max(self.longest_seconds, now - self.since)
+        self.since = now
+
+
+def punctual(client: Callable[[Pace], None]) -> None:
+    """Have a client keep its deadlines; and again, where it failed and this machine made it miss one."""
+    for _ in range(10):
+        pace = Pace()
+        try:
+            return client(pace)
+        except (AssertionError, OSError, Cut):
+            if pace.longest_seconds < HASTY_SECONDS * 0.9:
+                raise
+    pytest.skip("this machine is too busy to keep a deadline on it")
+
+
 class TestInTime:
     """Whoever goes on, goes on."""
 
     def test_a_head_octet_by_octet(self, hasty: Process) -> None:
-        with Client(hasty) as client:
-            for octet in get():
-                client.send(bytes([octet]))
-            assert client.response().content == b"hello"
+        def client(pace: Pace) -> None:
+            with Client(hasty) as client:
+                for octet in get():
+                    client.send(bytes([octet]))
+                pace.moved()
+                assert client.response().content == b"hello"
+
+        punctual(client)
 
     def test_a_body_in_many_pieces(self, hasty: Process) -> None:
-        with Client(hasty) as client:
-            client.send(post(None, "/echo", "Content-Length: 6"))
-            for _ in range(6):
-                time.sleep(HASTY_SECONDS / 4)
-                client.send(b"x")
-            assert client.response().content == b"xxxxxx"
+        def client(pace: Pace) -> None:
+            with Client(hasty) as client:
+                client.send(post(None, "/echo", "Content-Length: 6"))
+                for _ in range(6):
+                    time.sleep(HASTY_SECONDS / 4)
+                    client.send(b"x")
+                    pace.moved()
+                assert client.response().content == b"xxxxxx"
+
+        punctual(client)
+
+    def test_while_the_application_holds_up_the_loop(self, hasty: Process, name: str) -> None:
+        """What came meanwhile is read before anybody is judged."""
+
+        def clients(pace: Pace) -> None:
+            with Client(hasty) as silent, Client(hasty) as upload, Client(hasty) as idle, Client(hasty) as blocks:
+                upload.send(post(None, "/echo", "Content-Length: 6"), b"abc")
+                idle.ask(get())
+                time.sleep(HASTY_SECONDS / 2)  # a sweep has seen them wait
+                word = f"{name}-{pace.since}"
+                blocks.send(get(script=[("print", word), ("block", HASTY_SECONDS * 2), start(), body(b"done")]))
+                hasty.wait_for_line(word, "stdout")
+                for client, octets in ((silent, get()), (upload, b"def"), (idle, get())):
+                    client.send(octets)
+                pace.moved()
+                answers = [client.response().content for client in (silent, upload, idle, blocks)]
+                assert answers == [b"hello", b"abcdef", b"hello", b"done"]
+
+        punctual(clients)
 
     def test_an_application_that_takes_its_time(self, hasty: Process, name: str) -> None:
         """Where the client waits for us there is no deadline: for a response, for 100 Continue, for room for its
@@ -152,19 +207,29 @@ class TestInTime:
 
     def test_a_reader_that_takes_its_time(self, hasty: Process) -> None:
         """It reads a piece within each deadline, and gets everything in the end."""
-        with Client(hasty) as client:
-            client.send(get(script=[start(), ("content", 20_000_000)]))
-            left = int(client.head()["content-length"] or 0)
-            while left:
-                left -= len(client.exactly(min(left, 5_000_000)))
-                time.sleep(HASTY_SECONDS / 2)
+
+        def client(pace: Pace) -> None:
+            with Client(hasty) as client:
+                client.send(get(script=[start(), ("content", 20_000_000)]))
+                left = int(client.head()["content-length"] or 0)
+                while left:
+                    left -= len(client.exactly(min(left, 5_000_000)))
+                    pace.moved()
+                    time.sleep(HASTY_SECONDS / 2)
+
+        punctual(client)
 
     def test_an_idle_time_that_begins_with_each_response(self, hasty: Process) -> None:
-        with Client(hasty) as client:
-            for _ in range(3):
-                client.ask(get())
-                time.sleep(HASTY_SECONDS / 2)
-            assert client.ask(get()).content == b"hello"
+
+        def client(pace: Pace) -> None:
+            with Client(hasty) as client:
+                for _ in range(3):
+                    client.ask(get())
+                    time.sleep(HASTY_SECONDS / 2)
+                    pace.moved()
+                assert client.ask(get()).content == b"hello"
+
+        punctual(client)
 
     def test_an_idle_time_that_begins_when_the_client_has_the_response(self, pool: Pool, loop_name: str) -> None:
         """Not when the application has said it all."""

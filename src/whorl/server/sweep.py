@@ -2,6 +2,10 @@
 
 A timer per request would cost more than parsing it. A deadline is never early, and late by two periods
 at most: one until the sweep sees the wait begin, one until it sees it end. Called by `server`.
+
+An application may hold up the loop for longer than a deadline. What clients sent meanwhile waits in the kernel, and
+some loops run a timer that is due before they read it. So a sweep has two parts: it notes the time, lets the loop poll,
+and judges then by the time that it noted, up to which everything has been read.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from whorl.transport.shared import Shared
 __all__ = ["Sweep"]
 
 SHORTEST_PERIOD_SECONDS = 0.05
+POLL_SECONDS = 0.001
+"""A timer of no length at all is run by some loops without a poll before it."""
 
 
 class Sweep:
@@ -39,17 +45,21 @@ class Sweep:
     def start(self) -> None:
         """Begin, and go on until `stop`."""
         service = self._shared.service
-        self._handle = service.loop.call_later(self._period_seconds, self._look, context=service.context)
+        self._handle = service.loop.call_later(self._period_seconds, self._note, context=service.context)
 
     def stop(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
 
-    def _look(self) -> None:
+    def _note(self) -> None:
+        service = self._shared.service
+        self._handle = service.loop.call_later(POLL_SECONDS, self._look, monotonic(), context=service.context)
+
+    def _look(self, noted: float) -> None:
         now = monotonic()
         for connection in tuple(self._shared.connections):
             try:
-                check(connection, now)
+                check(connection, noted, now)
             except Exception as error:
                 bug(self._shared.service.logger, error)
         if self._look_at_more is not None:

@@ -27,15 +27,16 @@ __all__ = ["check_websocket"]
 ANSWER_SECONDS = 1.0
 
 
-def check_websocket(connection: Connection, session: Session, now: float) -> None:
+def check_websocket(connection: Connection, session: Session, noted: float, now: float) -> None:
     """Look whether a WebSocket's peer took too long. `connection.since` is never 0 here.
 
     Args:
         connection: which one.
         session: its WebSocket.
-        now: the time in seconds, on any clock that does not go back.
+        noted: a time in seconds, on any clock that does not go back; what came before it has been read.
+        now: the time, on the same clock.
     """
-    waited_seconds = now - connection.since
+    waited_seconds = noted - connection.since
     deadlines = connection.shared.deadlines
     state = session.closing_state
     if state is State.OPEN:

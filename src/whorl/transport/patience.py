@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 
-def check(connection: Connection, now: float) -> None:
+def check(connection: Connection, noted: float, now: float) -> None:
     """Look whether a connection's client took too long.
 
     Args:
         connection: which one.
-        now: the time in seconds, on any clock that does not go back.
+        noted: a time in seconds, on any clock that does not go back; what clients sent before it has been read.
+        now: the time, on the same clock.
     """
     websocket = connection.websocket
     if connection.since == 0.0:
@@ -42,8 +43,8 @@ def check(connection: Connection, now: float) -> None:
             connection.unsent_bytes = unsent_bytes
             connection.since = now
     if websocket is not None and connection.phase is UPGRADED and not connection.writing_blocked:
-        check_websocket(connection, websocket, now)
-    elif now - connection.since > patience_seconds(connection):
+        check_websocket(connection, websocket, noted, now)
+    elif noted - connection.since > patience_seconds(connection):
         lose_patience(connection)
 
 
