@@ -19,6 +19,8 @@ __all__ = ["OLD_UVLOOP", "Contender", "Group", "Start", "groups", "whorl"]
 ROOT = Path(__file__).resolve().parents[1]
 OLD_UVLOOP = "0.22.1"
 PATIENCE_SECONDS = 75
+CONNECTIONS = 20_000
+"""What servers that have such a limit are to bear."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def uvicorn(
 def granian_command(start: Start, loop: str) -> list[str]:
     log = ["--access-log"] if start.access_log else quiet(start)
     words = ["--interface", "asgi", "--workers", 1, "--port", start.port, "--loop", loop]
+    # Its backpressure counts connections, idle ones too, and its longest patience with them is a minute.
+    words += ["--backpressure", CONNECTIONS, "--http1-header-read-timeout", 60_000]
     return python("granian", start.app, *words, *log)
 
 
@@ -174,7 +178,7 @@ def gunicorn_command(start: Start, loop: str) -> list[str]:
     return python(
         "gunicorn",
         *("-k", "asgi", "-w", 1, "-b", f"127.0.0.1:{start.port}", "--asgi-loop", loop, "--http-parser", "fast"),
-        *("--keep-alive", PATIENCE_SECONDS, "--worker-connections", 20_000, "--no-control-socket", *log),
+        *("--keep-alive", PATIENCE_SECONDS, "--worker-connections", CONNECTIONS, "--no-control-socket", *log),
         start.app,
     )
 

@@ -1,7 +1,7 @@
 """`make bench-instructions`: how many instructions Whorl executes for 2,000 requests, counted by callgrind.
 
 The kernel's are not among them, and a cache miss costs nothing here; in return the count comes out the same, to the
-digit or to one in ten thousand where the allocator's pools lie differently, so that a change of a thousandth shows on a
+digit or nearly (one in ten thousand has been seen), so that a change of a thousandth shows on a
 busy machine. ROWS= are the rows, LOOP= is the loop, uvloop by default; BASE= is an earlier commit to count as well.
 What callgrind wrote stays in .venv-bench/callgrind, for callgrind_annotate.
 """
@@ -34,6 +34,9 @@ ROWS = "hello,json,headers14,response12,body10k,echo1k,stream10,sleep0"
 REQUESTS = 2_000
 WARM_REQUESTS = 1_000
 """Sent before: the interpreter has specialised what it runs, and caches are filled."""
+STEADY = ("PYTHONHASHSEED=0", "PYTHONMALLOC=malloc", "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000")
+"""What makes one run like another: hashes, and an allocator that hands out what was last given back. In Python's own,
+what an allocation costs depends on how full a pool happens to be."""
 MARK = Row("mark", "", Request("/mark"), b"")
 FOLDER = HOME / "callgrind"
 
@@ -71,16 +74,8 @@ def count(row: Row, name: str, loop: str, source: Path, terms: Terms) -> int:
     file = FOLDER / f"{row.name}-{name}.out"
 
     def command(start: Start) -> list[str]:
-        words = [
-            "env",
-            "PYTHONHASHSEED=0",
-            "setarch",
-            "-R",
-            "valgrind",
-            "--quiet",
-            "--tool=callgrind",
-            "--dump-before=getppid",
-        ]
+        words = ["env", *STEADY, "setarch", "-R"]
+        words += ["valgrind", "--quiet", "--tool=callgrind", "--dump-before=getppid"]
         return [*words, f"--callgrind-out-file={file}", *python("benchmarks.counted", loop, start.port)]
 
     contender = Contender(name, loop, command, (str(source),))
