@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from whorl.asgi.arrival import Arrival
 from whorl.asgi.carrier import Carrier
 from whorl.asgi.exchange import COMPLETE, CUT, OPEN, Exchange, as_bytes
 from whorl.asgi.service import Service
@@ -109,7 +110,7 @@ class Session(Exchange):
         self._limits = limits
         self._queue: deque[str | bytes] = deque()
         self._queued_size = 0
-        self._receivers: list[asyncio.Future[str | bytes | None]] = []
+        self._receivers: list[Arrival] = []
         self._ending: tuple[int, str] | None = None  # what the application hears when the queue is empty
         self._is_greeted = False
         self._app_is_busy = False  # with a message: it has not come back for the next one
@@ -137,7 +138,7 @@ class Session(Exchange):
         if self._is_owed:
             self._pay()
         while self._ending is None and self.our_state < COMPLETE:
-            receiver: asyncio.Future[str | bytes | None] = self.service.loop.create_future()
+            receiver = Arrival(self.service.loop)
             self._receivers.append(receiver)
             try:
                 received = await receiver
@@ -149,7 +150,7 @@ class Session(Exchange):
         code, reason = self._ending or (ABNORMAL, "")
         return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
-    def _put_back(self, receiver: asyncio.Future[str | bytes | None]) -> None:
+    def _put_back(self, receiver: Arrival) -> None:
         """Whoever waited was cancelled; what it was given in the same turn of the loop is the next one's."""
         if not receiver.done() or receiver.cancelled():
             if receiver in self._receivers:
@@ -158,18 +159,24 @@ class Session(Exchange):
             self._queue.appendleft(event)
             self._queued_size += len(event)
 
-    def receive_octets(self, data: bytes) -> None:
-        """Take what came from the peer."""
+    def receive_octets(self, data: bytes, at_once: int = 0) -> None:
+        """Take what came from the peer.
+
+        Args:
+            data: the octets; none, to go on with those that wait.
+            at_once: so many messages may run the application here and now, because no task is running.
+        """
         codec = self._codec
         # What is compressed may be a thousand times as long when it is read: one message at a time.
-        at_once = 1 if codec.inflates else self._limits.most_queued
+        most = 1 if codec.inflates else self._limits.most_queued
         while True:
-            wanted = min(at_once, self._limits.most_queued - len(self._queue))
+            wanted = min(most, self._limits.most_queued - len(self._queue))
             events = codec.receive_data(data, wanted)
             data = b""
             for event in events:
                 if type(event) is str or type(event) is bytes:
-                    self._deliver(event)
+                    self._deliver(event, at_once > 0)
+                    at_once -= 1
                 else:
                     self._heed(event)
             if len(events) < wanted:
@@ -179,7 +186,7 @@ class Session(Exchange):
                 self._carrier.pause_reading()
                 return
 
-    def _deliver(self, event: str | bytes) -> None:
+    def _deliver(self, event: str | bytes, at_once: bool) -> None:
         """Give a message to who waits for it, or keep it."""
         if self._ending is not None:
             return  # it crossed our Close frame, or the server is leaving
@@ -188,7 +195,10 @@ class Session(Exchange):
             receiver = receivers.pop(0)
             if not receiver.done():
                 self._app_is_busy = True
-                receiver.set_result(event)
+                if at_once:
+                    receiver.hand_over(event)
+                else:
+                    receiver.set_result(event)
                 return
         self._queue.append(event)
         self._queued_size += len(event)
@@ -196,7 +206,8 @@ class Session(Exchange):
     def _heed(self, event: object) -> None:
         """Control frames, and the end."""
         if isinstance(event, Ping):
-            self._carrier.write(self._codec.take_pongs())
+            if self._codec.state is not State.CLOSED:
+                self._carrier.write(self._codec.take_pongs())
         elif isinstance(event, (Close, Failure)):
             self._is_broken = isinstance(event, Failure)
             if self._codec.state is State.CLOSED:

@@ -421,6 +421,8 @@ class Connection(Output):
         self._pause_transport()
 
     def websocket_ended(self, broken: bool) -> None:
+        if self.phase is not UPGRADED:
+            return
         self.exchange = None
         if broken:
             self._linger()

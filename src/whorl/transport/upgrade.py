@@ -87,7 +87,7 @@ def receive(connection: Connection, data: bytes) -> None:
     connection.since = 0.0
     connection.in_turn = True
     try:
-        session.receive_octets(data)
+        session.receive_octets(data, connection.shared.pipeline)
     except Exception as error:
         bug(connection.shared.service.logger, error)
         connection.reset()
