@@ -23,6 +23,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -39,6 +40,7 @@ __all__ = [
     "LineHandler",
     "LogSettings",
     "configure",
+    "reopen",
 ]
 
 ERROR_LOGGER = "whorl.error"
@@ -128,6 +130,18 @@ def configure(settings: LogSettings) -> None:
         _install(ACCESS_LOGGER, sys.stdout if settings.access_log else None, AccessFormatter, settings)
     elif settings.log_config != {}:
         _apply(settings.log_config)
+
+
+def reopen() -> None:
+    """Have every handler that writes to a file open it anew: whoever rotates logs has given it another name."""
+    loggers = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    for logger in (logging.root, *loggers):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                with handler.lock or nullcontext():
+                    if handler.stream is not None:
+                        handler.stream.close()
+                        handler.stream = None  # it is opened with the next line
 
 
 def _install(

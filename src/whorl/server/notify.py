@@ -64,6 +64,14 @@ class Notifier:
             self.alive()
             loop.call_later(self.watchdog_seconds / 2, self.watch, loop)
 
+    def handed_over(self, process: int) -> None:
+        """Another process is the service from now on.
+
+        Args:
+            process: its number.
+        """
+        self._send(f"MAINPID={process}")
+
     def alive(self) -> None:
         """The process is alive, which it has to say every `watchdog_seconds` at least."""
         self._send("WATCHDOG=1")

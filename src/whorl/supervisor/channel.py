@@ -30,6 +30,8 @@ class Word(StrEnum):
     """Drain and leave: all of us do."""
     NOW = "now"
     """Leave at once."""
+    REOPEN = "reopen"
+    """Open the log files anew."""
     TELL_STACK = "tell stack"
     """Say what the thread of the loop is doing."""
 

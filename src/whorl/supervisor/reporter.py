@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from whorl.config import Config
+from whorl.observe import logs
 from whorl.platform import HERE
 from whorl.server.keeper import Keeper
 from whorl.server.server import Server
@@ -129,6 +130,8 @@ class Reporter(Keeper):
             word, _ = heard
             if word is Word.TELL_STACK:
                 self.say(Word.STACK, stack_of(main))
+            elif word is Word.REOPEN:
+                logs.reopen()
             else:
                 self._leave(server, word)
         self._outlive(server)

@@ -1,10 +1,12 @@
 """`whorl.run` and the command line end here: one process, or a parent with workers.
 
-With one worker there is no parent: the process that was started is the server.
+With one worker there is no parent: the process that was started is the server. But one that takes over from a parent
+(SIGUSR2) is a parent too, because only that knows how.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from whorl.config import Config
 from whorl.errors import StartError, WhorlError
 from whorl.server.run import serve_config
+from whorl.supervisor.handover import Inheritance
 
 __all__ = ["run", "run_config"]
 
@@ -47,13 +50,14 @@ def run_config(config: Config) -> int:
     Raises:
         WhorlError: the server could not start.
     """
-    if config.workers == 1:
+    inheritance = Inheritance.taken(os.environ)
+    if config.workers == 1 and inheritance is None:
         return serve_config(config)
     if threading.current_thread() is not threading.main_thread():
         raise StartError("workers need signals, which only the main thread gets: call whorl.run there, or workers=1")
     from whorl.supervisor.supervisor import Supervisor  # one process has no use for it
 
-    return Supervisor.of(config).run()
+    return Supervisor.of(config, inheritance).run()
 
 
 def complain(error: WhorlError) -> None:

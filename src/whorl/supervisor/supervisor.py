@@ -27,6 +27,7 @@ from whorl.server.notify import Notifier
 from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.cores import available_cores
+from whorl.supervisor.handover import Handover, Inheritance
 from whorl.supervisor.letter import Letter, Place
 from whorl.supervisor.post import Post
 from whorl.supervisor.wake import Wake
@@ -35,7 +36,7 @@ from whorl.version import __version__
 
 __all__ = ["Supervisor"]
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGCHLD")
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGCHLD")
 
 BEAT_SECONDS = 1.0
 """How often a worker says that its loop turns, unless the health check is so short that it must be oftener."""
@@ -69,12 +70,16 @@ class Supervisor:
         config: what the user asked for.
         bounds: the sockets, bound; closed at the end.
         count: how many workers.
+        inheritance: what a server before this one has left to it, None if there was none.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound], count: int) -> None:
+    def __init__(self, config: Config, bounds: list[Bound], count: int, inheritance: Inheritance | None = None) -> None:
         self.config = config
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
         self._bounds = bounds
+        self._inheritance = inheritance
+        self._handover: Handover | None = None
+        self._failed_handovers: list[Handover] = []
         self._posts = [Post(number) for number in range(1, count + 1)]
         self._leaving: list[Leaving] = []
         self._selector = selectors.DefaultSelector()
@@ -91,14 +96,15 @@ class Supervisor:
         self._manager_hears: float | None = None
 
     @classmethod
-    def of(cls, config: Config) -> Supervisor:
-        """Bind, and be ready to start.
+    def of(cls, config: Config, inheritance: Inheritance | None = None) -> Supervisor:
+        """Bind, or take what was inherited, and be ready to start.
 
         Raises:
             WhorlError: the sockets cannot be had, or logging cannot be configured.
         """
         logs.configure(config)
-        return cls(config, bind(config), config.workers or available_cores())
+        bounds = bind(config) if inheritance is None else inheritance.bind(config)
+        return cls(config, bounds, config.workers or available_cores(), inheritance)
 
     # The loop
 
@@ -132,6 +138,8 @@ class Supervisor:
         for key, _ in self._selector.select(min(timeout_seconds, 3600.0)):
             if isinstance(key.data, Worker):
                 self._hear(key.data)
+            elif isinstance(key.data, Handover):
+                self._hear_handover(key.data)
         self._forgive_silence(now + timeout_seconds)
         self._reap()
         for name in wake.taken():
@@ -202,6 +210,8 @@ class Supervisor:
         workers = f"{count} worker{'s'[: count > 1]}"
         words = (__version__, name, self._place, loop, workers, os.getpid())
         self.logger.info("Whorl %s serves %s on %s, %s, %s, process %d", *words)
+        if self._inheritance is not None:
+            self._inheritance.take_over()
         self._manager.ready(f"serving on {self._place}")
         self._manager_hears = monotonic()
 
@@ -232,6 +242,7 @@ class Supervisor:
 
     def _reap(self) -> None:
         """Take note of the workers that have ended."""
+        self._failed_handovers = [failed for failed in self._failed_handovers if failed.process.poll() is None]
         for worker in list(self._all_workers()):
             if worker.process.poll() is None:
                 continue
@@ -406,6 +417,8 @@ class Supervisor:
             self._ends = True
             self._manager.stopping()
             self._close_sockets()
+            if self._handover is not None:  # it has not taken over yet
+                self._handover.process.terminate()
         for worker in self._all_workers():
             worker.channel.say(Word.NOW if self._hurries else Word.STOP)
             wait_seconds = self._patience_seconds
@@ -437,6 +450,47 @@ class Supervisor:
             self._posts.append(Post(len(self._posts) + 1))
             self.logger.info("SIGTTIN: %d workers from now on", len(self._posts))
 
+    def _reopen_logs(self) -> None:
+        logs.reopen()
+        for worker in self._all_workers():
+            worker.channel.say(Word.REOPEN)
+        self.logger.info("SIGUSR1: log files are opened anew")
+
+    def _start_anew(self) -> None:
+        """Start a whole new server, which takes over when it serves."""
+        if self._ends or self._handover is not None:
+            return
+        try:
+            self._handover = Handover.start(self.config, self._bounds, self._directory)
+        except OSError as error:
+            self.logger.error("SIGUSR2: no new server can be started: %s", error.strerror or error)
+            return
+        self._selector.register(self._handover.channel.handle, selectors.EVENT_READ, self._handover)
+        self.logger.info("SIGUSR2: %s starts, and takes over when it serves", self._handover)
+
+    def _hear_handover(self, handover: Handover) -> None:
+        """The new server serves, or has failed: then this one stays."""
+        self._selector.unregister(handover.channel.handle)
+        is_ready = handover.is_ready()
+        handover.channel.close()
+        self._handover = None
+        if self._ends:
+            return
+        if not is_ready:
+            self.logger.error("%s could not start: this one stays", handover)
+            self._failed_handovers.append(handover)
+            return
+        self.logger.info("%s has taken over: leaving", handover)
+        self._ends = True
+        self._manager.handed_over(handover.process.pid)
+        for bound in self._bounds:
+            bound.inode = None  # a Unix socket's path is the new one's
+        self._close_sockets()
+        for post in self._posts:
+            for worker in post.workers:
+                self._retire(worker)
+        self._posts.clear()
+
     def _remove(self) -> None:
         if self._ends or len(self._posts) == 1:
             return
@@ -452,6 +506,8 @@ ON_SIGNAL: dict[str, Callable[[Supervisor], None]] = {
     "SIGHUP": Supervisor._restart,
     "SIGTTIN": Supervisor._add,
     "SIGTTOU": Supervisor._remove,
+    "SIGUSR1": Supervisor._reopen_logs,
+    "SIGUSR2": Supervisor._start_anew,
 }
 ON_WORD: dict[Word, Callable[..., None]] = {
     Word.READY: Supervisor._hear_ready,

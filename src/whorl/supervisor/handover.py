@@ -1,0 +1,124 @@
+"""A whole new server on the same sockets (SIGUSR2): new interpreter, new Whorl, new settings, and nobody is refused.
+
+The old parent starts its own command line again and passes the sockets on. When all workers of the new one serve, it
+says so, and the old ones drain. Until then the old one goes on, and it simply stays if the new one fails.
+
+`Handover` is the old one's side, `Inheritance` the new one's. Called by `supervisor`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+
+from whorl.config import Config
+from whorl.server.sockets import Bound, bind
+from whorl.supervisor.channel import Channel, Word
+
+__all__ = ["Handover", "Inheritance"]
+
+VARIABLE = "_WHORL_HANDOVER"
+"""Not among the settings, which are WHORL_*."""
+
+
+@dataclass(slots=True, eq=False)
+class Handover:
+    """A new server that starts, as the old one sees it.
+
+    Attributes:
+        process: its parent.
+        channel: by which it says that it serves.
+    """
+
+    process: subprocess.Popen[bytes]
+    channel: Channel
+
+    @classmethod
+    def start(cls, config: Config, bounds: Sequence[Bound], directory: str) -> Handover:
+        """Start the command line of this process again.
+
+        Args:
+            config: what this server was asked for: the sockets are taken only by one that is to listen in the same
+                places.
+            bounds: its sockets.
+            directory: where to start it.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        ours, theirs = socket.socketpair()
+        sockets = [[bound.handle.fileno(), bound.url, bound.inherited, bound.inode] for bound in bounds]
+        letter = json.dumps({"line": theirs.fileno(), "places": repr(config.places), "sockets": sockets})
+        try:
+            process = subprocess.Popen(
+                [sys.executable, *sys.orig_argv[1:]],
+                pass_fds=[theirs.fileno(), *(bound.handle.fileno() for bound in bounds)],
+                env={**os.environ, VARIABLE: letter},
+                cwd=directory,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(process, Channel(ours))
+
+    def is_ready(self) -> bool:
+        """Read what it has said, and whether that is that it serves."""
+        return any(word is Word.READY for word, _ in self.channel.hear()[0])
+
+    def __str__(self) -> str:
+        return f"the new server (process {self.process.pid})"
+
+
+class Inheritance:
+    """What a server has from the one before it.
+
+    Args:
+        line: the socket that leads to that one.
+        places: where that one listens.
+        bounds: its sockets.
+    """
+
+    def __init__(self, line: socket.socket, places: str, bounds: list[Bound]) -> None:
+        self._channel = Channel(line)
+        self._places = places
+        self._bounds = bounds
+
+    @classmethod
+    def taken(cls, environment: MutableMapping[str, str]) -> Inheritance | None:
+        """What was passed to this process, once; None where there is nothing, as a rule.
+
+        Args:
+            environment: the variables; the one that tells is removed.
+        """
+        text = environment.pop(VARIABLE, None)
+        if text is None:
+            return None
+        letter = json.loads(text)
+        bounds = []
+        for descriptor, url, inherited, inode in letter["sockets"]:
+            os.set_inheritable(descriptor, False)
+            handle = socket.socket(fileno=descriptor)
+            handle.setblocking(False)
+            bounds.append(Bound(handle, url, inherited, None if inode is None else (inode[0], inode[1])))
+        os.set_inheritable(letter["line"], False)
+        return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds)
+
+    def bind(self, config: Config) -> list[Bound]:
+        """The sockets of the server before, if this one is to listen in the same places; else new ones."""
+        if repr(config.places) == self._places:
+            return self._bounds
+        for bound in self._bounds:
+            bound.handle.close()
+        return bind(config)
+
+    def take_over(self) -> None:
+        """Tell the server before that this one serves."""
+        self._channel.say(Word.READY)
+        self._channel.close()
