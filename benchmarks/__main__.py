@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -65,6 +66,7 @@ def prepared(seconds: int) -> Iterator[Terms]:
     """The machine made ready: this process on the load's core, files to send in a folder that goes away again."""
     cores = Cores.choose()
     raise_open_files()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by SIGTERM"))  # and with us all servers end
     os.sched_setaffinity(0, {cores.load})
     with tempfile.TemporaryDirectory(prefix="whorl-bench-") as name:
         folder = Path(name)

@@ -78,10 +78,12 @@ class Group:
 HTTP_ROWS = tuple(row.name for row in ROWS if row.name not in WEBSOCKET_ROWS)
 SOME_ROWS = ("hello", "headers14", "echo1k", "stream10", "ws32")
 """What is measured on the other loops."""
+WSPROTO_ROWS = ("ws1k", "wsdeflate", "wsidle5k")
+FEW_ROWS = ("hello", "stream10")
+"""And of Gunicorn and Hypercorn."""
 BROAD_ROWS = (
-    *("hello", "json", "headers14", "body10k", "echo1k", "stream10", "sleep0", "newconn", "sse200"),
-    *("accesslog", "fastapi", "django", "coldstart", "idle10k"),
-    *WEBSOCKET_ROWS,
+    *("hello", "headers14", "echo1k", "stream10", "newconn", "sse200", "accesslog", "fastapi", "django"),
+    *("coldstart", "idle10k", "ws32", "ws1k", "wsroom", "wsidle5k"),
 )
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 
@@ -102,12 +104,12 @@ def groups(newest_uvloop: Path, floor: Path | None, nginx: Path | None) -> list[
         floors.append(Contender("nginx return 200", "", lambda start: nginx_command(nginx, start), (), (FLOOR_ROW,)))
     found = [
         Group(old, [*servers(old, "uvloop"), *floors]),
-        Group("asyncio", servers("asyncio", "asyncio"), SOME_ROWS),
+        Group("asyncio", servers("asyncio", "asyncio", few=FEW_ROWS), SOME_ROWS),
     ]
     newest = version_in(newest_uvloop)
     if newest not in (None, OLD_UVLOOP):
         label = f"uvloop {newest}"
-        found.append(Group(label, servers(label, "uvloop", (str(newest_uvloop),)), SOME_ROWS))
+        found.append(Group(label, servers(label, "uvloop", (str(newest_uvloop),), FEW_ROWS), SOME_ROWS))
     zuvloop = installed("zuvloop")
     if zuvloop:
         label = f"zuvloop {zuvloop}"
@@ -119,16 +121,16 @@ def groups(newest_uvloop: Path, floor: Path | None, nginx: Path | None) -> list[
     return found
 
 
-def servers(label: str, loop: str, path: tuple[str, ...] = ()) -> list[Contender]:
-    """Every server on one loop, those that matter most first."""
+def servers(label: str, loop: str, path: tuple[str, ...] = (), few: tuple[str, ...] = BROAD_ROWS) -> list[Contender]:
+    """Every server on one loop, those that matter most first; `few` is what the last ones are measured on."""
     return [
         whorl("Whorl", label, loop, path=path),
         uvicorn("httptools", label, loop, path),
         uvicorn("zttp", label, loop, path, rows=HTTP_ROWS),
-        uvicorn("httptools", label, loop, path, ws="wsproto", rows=WEBSOCKET_ROWS),
+        uvicorn("httptools", label, loop, path, ws="wsproto", rows=WSPROTO_ROWS),
         Contender("Granian", label, lambda start: granian_command(start, loop), path),
-        Contender("Gunicorn asgi", label, lambda start: gunicorn_command(start, loop), path, BROAD_ROWS),
-        Contender("Hypercorn", label, lambda start: hypercorn_command(start, loop), path, BROAD_ROWS),
+        Contender("Gunicorn asgi", label, lambda start: gunicorn_command(start, loop), path, few),
+        Contender("Hypercorn", label, lambda start: hypercorn_command(start, loop), path, few),
     ]
 
 
@@ -162,7 +164,7 @@ def uvicorn(
         words += ["--ws", ws, "--timeout-keep-alive", PATIENCE_SECONDS]
         return python("uvicorn", start.app, *words, *quiet(start, "--no-access-log"))
 
-    return Contender(f"Uvicorn {ws if rows is WEBSOCKET_ROWS else parser}", label, command, path, rows)
+    return Contender(f"Uvicorn {ws if rows is WSPROTO_ROWS else parser}", label, command, path, rows)
 
 
 def granian_command(start: Start, loop: str) -> list[str]:
