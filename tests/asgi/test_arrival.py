@@ -34,8 +34,8 @@ async def it_runs_the_task_at_once_and_in_its_own_context() -> None:
 
     async def wait() -> None:
         VARIABLE.set("of the task")
-        for arrival in arrivals:
-            heard.append((await arrival, VARIABLE.get(), asyncio.current_task()))
+        heard.append((await arrivals[0], VARIABLE.get(), asyncio.current_task()))
+        heard.append((await arrivals[1], VARIABLE.get(), asyncio.current_task()))
 
     task = asyncio.create_task(wait())
     await asyncio.sleep(0)
