@@ -15,23 +15,24 @@ SHARED = {"errors", "platform", "version", "config", "loops", "observe"}
 MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "http1": set(),
     "websocket": set(),
+    "proxy": {"http1"},
     "errors": set(),
     "platform": set(),
     "version": set(),
     "config": {"errors", "platform"},
     "loops": {"errors", "platform"},
     "observe": {"errors", "platform", "config"},
-    "asgi": SHARED | {"http1", "websocket"},
+    "asgi": SHARED | {"http1", "websocket", "proxy"},
     "tls": {"errors", "platform", "config"},
-    "transport": SHARED | {"http1", "websocket", "asgi", "tls"},
-    "server": SHARED | {"http1", "websocket", "asgi", "tls", "transport"},
+    "transport": SHARED | {"http1", "websocket", "proxy", "asgi", "tls"},
+    "server": SHARED | {"http1", "websocket", "proxy", "asgi", "tls", "transport"},
     "supervisor": SHARED | {"server"},
     "cli": SHARED | {"http1", "asgi", "tls", "transport", "server", "supervisor"},
     "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},
     "__init__": SHARED | {"server", "supervisor", "asgi"},  # the public names
 }
-WIRE_RULES = {"http1", "websocket"}
+WIRE_RULES = {"http1", "websocket", "proxy"}
 NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}
 MOST_LINES = 600
 

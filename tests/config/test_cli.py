@@ -97,11 +97,16 @@ def test_a_usage_error_is_one_line(words: list[str], line: str, capsys: Captured
     assert capsys.readouterr().err == f"whorl: error: {line}\n"
 
 
-@pytest.mark.parametrize("option", ["--http2", "--callback-notify", "--timeout-notify", "--no-proxy-headers"])
+@pytest.mark.parametrize("option", ["--http2", "--callback-notify", "--timeout-notify"])
 def test_an_option_of_uvicorn_that_is_not_here_is_named_as_such(option: str, capsys: Captured) -> None:
     assert main(["m:a", option, "4"]) == 2
     absent = "is an option of Uvicorn that this release of Whorl does not have: leave it out"
     assert capsys.readouterr().err == f"whorl: error: {option} {absent}\n"
+
+
+def test_a_switch_of_uvicorn_that_is_more_than_one_here_says_how_it_is_written(capsys: Captured) -> None:
+    assert main(["m:a", "--no-proxy-headers"]) == 2
+    assert capsys.readouterr().err == "whorl: error: --no-proxy-headers is written --proxy-headers off here\n"
 
 
 def test_an_unknown_option_suggests_a_known_one(capsys: Captured) -> None:

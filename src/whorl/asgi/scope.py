@@ -6,7 +6,7 @@ connection (`PeerFacts`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +17,8 @@ __all__ = ["SPEC_VERSION", "PeerFacts", "http_scope", "websocket_scope"]
 
 SPEC_VERSION = "2.5"
 
+NOTHING: Mapping[str, Mapping[str, Any]] = {}
+
 
 class PeerFacts:
     """Who is at the two ends of a connection.
@@ -26,18 +28,36 @@ class PeerFacts:
         server: address and port of the server, or path and None for a Unix socket.
         scheme: "http" or "https".
         tls: what its TLS handshake came to (ASGI TLS extension); None without TLS.
+        extensions: what else the scope's extensions tell of the connection, by name.
+        prefix: the path that a proxy took off the target's front; None where nobody says so.
+        trusted: whether the peer may speak for another client.
+        special: whether there is more to a request of this peer than its head tells.
         client_text: the client for a log line.
     """
 
-    __slots__ = ("client", "client_text", "scheme", "server", "tls")
+    __slots__ = ("client", "client_text", "extensions", "prefix", "scheme", "server", "special", "tls", "trusted")
 
-    def __init__(self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str) -> None:
+    def __init__(
+        self,
+        client: tuple[str, int] | None,
+        server: tuple[str, int | None] | None,
+        scheme: str,
+        *,
+        extensions: Mapping[str, Mapping[str, Any]] = NOTHING,
+        prefix: str | None = None,
+    ) -> None:
         self.client = client
         self.server = server
         self.scheme = scheme
         self.tls: dict[str, Any] | None = None
+        self.extensions = extensions
+        self.prefix = prefix
+        self.trusted = False
+        self.special = bool(extensions) or prefix is not None
         if client is None:
             self.client_text = "unix"
+        elif not client[1]:  # a proxy told an address without a port
+            self.client_text = client[0]
         elif ":" in client[0]:
             self.client_text = f"[{client[0]}]:{client[1]}"
         else:
@@ -86,9 +106,23 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     }
     if peer.tls is not None:
         scope["extensions"]["tls"] = peer.tls.copy()
+    if peer.special:
+        _complete(scope, peer, service)
     if service.state is not None:
         scope["state"] = service.state.copy()
     return scope
+
+
+def _complete(scope: dict[str, Any], peer: PeerFacts, service: Service) -> None:
+    """Add to a scope what only some peers have to tell. A prefix that a proxy took off takes the place of ours."""
+    for name, content in peer.extensions.items():
+        scope["extensions"][name] = dict(content)
+    prefix = peer.prefix
+    if prefix is not None:
+        own = len(service.root_path)
+        scope["root_path"] = prefix
+        scope["path"] = prefix + scope["path"][own:]
+        scope["raw_path"] = prefix.encode("ascii") + scope["raw_path"][own:]
 
 
 def websocket_scope(

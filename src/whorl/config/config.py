@@ -22,6 +22,7 @@ from whorl.config.sections.deadlines import DeadlinesSettings
 from whorl.config.sections.event_loop import EventLoopSettings
 from whorl.config.sections.limits import LimitsSettings
 from whorl.config.sections.logs import LogsSettings
+from whorl.config.sections.proxy import ProxySettings
 from whorl.config.sections.response import ResponseSettings
 from whorl.config.sections.sockets import SocketsSettings
 from whorl.config.sections.tls import TlsSettings
@@ -40,6 +41,7 @@ class Config(
     EventLoopSettings,
     SocketsSettings,
     TlsSettings,
+    ProxySettings,
     WorkersSettings,
     LimitsSettings,
     DeadlinesSettings,

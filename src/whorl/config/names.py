@@ -13,8 +13,6 @@ __all__ = ["missing_option", "nearest", "no_such_setting"]
 NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "reload" stands for "reload_dirs", too
     "reload",
     "http2",
-    "proxy_headers",
-    "forwarded_allow_ips",
     "timeout_notify",
     "callback_notify",
 )
@@ -23,6 +21,7 @@ NOT_NEEDED: Final = {  # Uvicorn's options that have no counterpart, and why
     "h11_max_incomplete_event_size": "limit_request_line and limit_header_section bound a request's head",
     "reset_contextvars": "every request has a context of its own",
 }
+SWITCHES_NO_MORE: Final = {"proxy_headers": "--proxy-headers off"}  # Uvicorn's switches that are more than that here
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -42,6 +41,8 @@ def missing_option(name: str, written: str) -> str | None:
     """
     if any(name == absent or name.startswith(absent + "_") for absent in NOT_YET):
         return f"{written} is an option of Uvicorn that this release of Whorl does not have: leave it out"
+    if written.startswith("--no-") and name in SWITCHES_NO_MORE:
+        return f"{written} is written {SWITCHES_NO_MORE[name]} here"
     if name in NOT_NEEDED:
         return f"{written} is an option of Uvicorn that Whorl does not need ({NOT_NEEDED[name]}): leave it out"
     return None

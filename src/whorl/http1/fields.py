@@ -18,6 +18,7 @@ __all__ = [
     "EXPECT",
     "HOST",
     "PLAIN",
+    "PROXIED",
     "TE",
     "TRANSFER_ENCODING",
     "UPGRADE",
@@ -27,8 +28,9 @@ __all__ = [
 
 Field = tuple[bytes, bytes]
 
-# What a field decides about its message; everything else is PLAIN and only passed on.
-PLAIN, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE, UPGRADE = range(8)
+# What a field decides about its message; everything else is PLAIN and only passed on. PROXIED are those in which a
+# proxy tells of its client: marked here, so that a request without them costs nothing.
+PLAIN, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE, UPGRADE, PROXIED = range(9)
 
 MARKS = {
     b"host": HOST,
@@ -38,27 +40,33 @@ MARKS = {
     b"expect": EXPECT,
     b"te": TE,
     b"upgrade": UPGRADE,
+    b"forwarded": PROXIED,
+    b"x-forwarded-for": PROXIED,
+    b"x-forwarded-host": PROXIED,
+    b"x-forwarded-port": PROXIED,
+    b"x-forwarded-prefix": PROXIED,
+    b"x-forwarded-proto": PROXIED,
 }
 
-# Names whose lines repeat and carry no secret. Not here on purpose: cookie, authorization, referer, anything that
-# names one person or one request.
+# Names whose lines repeat and carry no secret. Not here on purpose: cookie, authorization, referer, forwarded,
+# x-forwarded-for, anything that names one person or one request.
 REPEATING = """
 accept accept-charset accept-encoding accept-language cache-control connection content-encoding content-length
 content-type dnt expect host origin pragma priority sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness
 sec-ch-ua-full-version-list sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform sec-ch-ua-platform-version
 sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc sec-websocket-extensions sec-websocket-version te
 trailer transfer-encoding upgrade upgrade-insecure-requests user-agent x-forwarded-host x-forwarded-port
-x-forwarded-proto x-requested-with
+x-forwarded-prefix x-forwarded-proto x-requested-with
 """
 
 
 def _known_names() -> dict[bytes, tuple[bytes, int, bool]]:
     """The names worth a look-up, as clients write them: in lower case and With-Capitals."""
     known = {}
-    for text in REPEATING.split():
-        lower = text.encode()
+    repeating = set(REPEATING.encode().split())
+    for lower in repeating | MARKS.keys():
         for name in (lower, lower.title()):
-            known[name] = (lower, MARKS.get(lower, PLAIN), True)
+            known[name] = (lower, MARKS.get(lower, PLAIN), lower in repeating)
     return known
 
 

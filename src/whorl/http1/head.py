@@ -15,6 +15,7 @@ from whorl.http1.fields import (
     CONTENT_LENGTH,
     EXPECT,
     HOST,
+    PROXIED,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
@@ -71,6 +72,7 @@ class RequestHead:
         keep_alive: whether the connection outlives this request (RFC 9112 section 9.3).
         expects_continue: whether the client waits for 100 before it sends the body.
         accepts_trailers: whether the client understands response trailers (TE: trailers).
+        proxied: whether a proxy tells of its client in one of the fields.
         upgrade: the value of Upgrade where Connection names it, else empty.
     """
 
@@ -81,6 +83,7 @@ class RequestHead:
         "fields",
         "keep_alive",
         "method",
+        "proxied",
         "target",
         "upgrade",
         "version",
@@ -95,6 +98,7 @@ class RequestHead:
         self.keep_alive = version == "1.1"
         self.expects_continue = False
         self.accepts_trailers = False
+        self.proxied = False
         self.upgrade = b""
 
 
@@ -188,7 +192,7 @@ def _parse_version(protocol: bytes) -> str:
 
 
 def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
-    """Draw the conclusions from the fields that decide framing and connection handling."""
+    """Draw the conclusions from the fields that decide framing and connection handling, or tell of a proxy's client."""
     length: bytes | None = None
     codings: list[bytes] = []
     options: list[bytes] = []
@@ -198,6 +202,8 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
             if length is not None:
                 raise Refusal(400, "Content-Length stands more than once (RFC 9112 section 6.3).")
             length = value
+        elif mark == PROXIED:
+            head.proxied = True
         elif mark == CONNECTION:
             options += tokens(value)
         elif mark == TRANSFER_ENCODING:

@@ -32,6 +32,9 @@ from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import access, logs
+from whorl.proxy.headers import Believed, ProxyHeaders
+from whorl.proxy.hosts import HostList
+from whorl.proxy.trust import Trust
 from whorl.server.acceptor import Acceptor
 from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
@@ -41,6 +44,7 @@ from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
 from whorl.transport.buffered import BufferedConnection
 from whorl.transport.connection import Connection
+from whorl.transport.entrance import Entrance
 from whorl.transport.shared import Deadlines, Shared
 from whorl.transport.tls import Tls
 from whorl.transport.windows import WindowsConnection
@@ -288,7 +292,9 @@ class Server:
         assert self._hurry is not None
         config = self.config
         certificates = self._certificates
-        acceptor = Acceptor(made, bounds, connector(made, shared, certificates), config.backlog, self.logger)
+        entrance = entrance_of(config)
+        connect = connector(made, shared, entrance, certificates)
+        acceptor = Acceptor(made, bounds, connect, config.backlog, self.logger)
         sweep = Sweep(shared, None if certificates is None else certificates.look)
         try:
             await acceptor.start()
@@ -308,6 +314,8 @@ class Server:
             sweep.stop()
             if shared.service.access_log is not None:
                 shared.service.access_log.flush()
+            if entrance.headers is not None and entrance.headers.malformed:
+                self.logger.info("%d values of proxies' fields were malformed, and ignored", entrance.headers.malformed)
             self._keeper.stopped(self)
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:
@@ -372,17 +380,27 @@ class Server:
         )
 
 
-def connector(made: MadeLoop, shared: Shared, certificates: Certificates | None) -> Callable[[], asyncio.Protocol]:
+def connector(
+    made: MadeLoop, shared: Shared, entrance: Entrance, certificates: Certificates | None
+) -> Callable[[], asyncio.Protocol]:
     """What makes the protocol of a new connection."""
     kind = kind_of_connection(made)
     if certificates is None:
-        return lambda: kind(shared)
-    return lambda: Tls(kind(shared), certificates)
+        return lambda: kind(shared, entrance)
+    return lambda: Tls(kind(shared, entrance), certificates)
 
 
 def secure(url: str) -> str:
     """The same place, where TLS is spoken."""
     return url.replace("http://", "https://", 1)
+
+
+def entrance_of(config: Config) -> Entrance:
+    """What holds for clients, as the configuration has it."""
+    trust = Trust(config.forwarded_allow_ips)
+    believed = Believed(config.proxy_headers)
+    headers = None if believed is Believed.OFF else ProxyHeaders(believed, trust)
+    return Entrance(trust, headers, HostList(config.allowed_hosts) if config.allowed_hosts else None)
 
 
 def kind_of_connection(made: MadeLoop) -> type[Connection]:

@@ -34,9 +34,9 @@ from whorl.http1.writer import (
 from whorl.observe.failures import bug
 from whorl.observe.quoting import quote_text
 from whorl.transport import upgrade
+from whorl.transport.entrance import Entrance
 from whorl.transport.filesend import send_file
 from whorl.transport.output import LARGE_BYTES, Output
-from whorl.transport.peer import peer_facts
 from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, UPGRADED, Phase
 from whorl.transport.shared import Shared
 from whorl.websocket.deflate import Deflate
@@ -53,6 +53,7 @@ class Connection(Output):
 
     Args:
         shared: what all connections of the server share.
+        entrance: what holds for those who come in by the same socket.
     """
 
     __slots__ = (
@@ -60,12 +61,14 @@ class Connection(Output):
         "_chunked",
         "_keep_alive",
         "_until_close",
+        "entrance",
         "exchange",
         "fields",
         "peer",
         "phase",
         "reader",
         "reading_paused",
+        "seen",
         "since",
         "their_eof",
         "turn_planned",
@@ -75,8 +78,9 @@ class Connection(Output):
 
     fields: FieldTable
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, entrance: Entrance) -> None:
         Output.__init__(self, shared)
+        self.entrance = entrance
         self.fields = shared.fields
         self.reader = RequestReader(shared.limits, shared.lines)
         self.phase = FRESH
@@ -96,7 +100,9 @@ class Connection(Output):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.attach(transport)
-        self.peer: PeerFacts = peer_facts(transport)
+        # `seen` is whom the present request comes from: the peer, or whom a proxy speaks for.
+        self.peer: PeerFacts = self.entrance.welcome(transport)
+        self.seen: PeerFacts = self.peer
         self.shared.connections.add(self)
         if self.shared.leaving:
             self.phase = CLOSING
@@ -230,6 +236,11 @@ class Connection(Output):
         """Start the exchange of a request whose head has come, with as much of its body as came along."""
         shared = self.shared
         service = shared.service
+        seen = self.peer
+        if head.proxied or seen.special:
+            if not self._look(head):
+                return
+            seen = self.seen
         limit = shared.limit_concurrency
         if limit is not None and len(service.running) >= limit:
             self._refuse_busy(head)
@@ -245,7 +256,7 @@ class Connection(Output):
                 upgrade.refuse(self, refusal, head)
                 return
         if exchange is None:
-            exchange = Exchange(service, self, head, http_scope(head, self.peer, service))
+            exchange = Exchange(service, self, head, http_scope(head, seen, service))
         self.exchange = exchange
         self._keep_alive = head.keep_alive
         self.since = 0.0
@@ -262,6 +273,17 @@ class Connection(Output):
                 self.close()
                 return
         exchange.start()
+
+    def _look(self, head: RequestHead) -> bool:
+        """See whom a request comes from, where that is not the peer alone. Returns False where it was refused."""
+        entrance = self.entrance
+        self.seen = entrance.look(head, self.peer)
+        try:
+            entrance.check_host(head)
+        except Refusal as refusal:
+            self.refuse(refusal, head=head)
+            return False
+        return True
 
     def _read_body(self) -> None:
         """Hand the exchange what has come of its request's body. What comes after that waits its turn."""
@@ -312,7 +334,7 @@ class Connection(Output):
 
     @property
     def client_text(self) -> str:
-        return self.peer.client_text
+        return self.seen.client_text
 
     def send_head(
         self, status: int, lines: list[bytes], flags: int, framing: Framing, content: bytes, ends: bool
@@ -478,9 +500,10 @@ class Connection(Output):
     def _tell_refusal(self, refusal: Refusal, head: RequestHead | None, content_bytes: int) -> None:
         """To the access log; and the reason to whoever wants to know, which is nobody as a rule."""
         service = self.shared.service
-        client, status, log = self.peer.client_text, refusal.status, service.access_log
-        service.logger.debug("%s was refused with %d: %s", quote_text(client) or "a client", status, refusal.reason)
         exchange = self.exchange
+        client = (self.peer if head is None else self.seen).client_text
+        status, log = refusal.status, service.access_log
+        service.logger.debug("%s was refused with %d: %s", quote_text(client) or "a client", status, refusal.reason)
         if exchange is not None:  # it has its line when it ends, which is now
             exchange.status, exchange.content_bytes = status, content_bytes
         elif log is None:

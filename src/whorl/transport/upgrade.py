@@ -40,7 +40,7 @@ def begin(connection: Connection, head: RequestHead) -> Session | None:
         return None
     handshake = read_handshake(head.method, head.fields)
     service = connection.shared.service
-    scope = websocket_scope(head, connection.peer, service, handshake.subprotocols)
+    scope = websocket_scope(head, connection.seen, service, handshake.subprotocols)
     return Session(service, connection, head, scope, handshake, limits)
 
 

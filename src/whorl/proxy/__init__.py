@@ -1,0 +1,1 @@
+"""What stands in front of Whorl: whom to believe, and what it says of the client it serves."""

@@ -1,0 +1,139 @@
+"""The Forwarded field (RFC 7239).
+
+    Forwarded: for=192.0.2.43, for="[2001:db8::17]:47011";proto=https;host=example.org
+
+Each proxy appends an element: who connected to it (`for`), by which scheme, and the Host it was sent. So an element is
+as good as the proxy that wrote it, and the proxy that wrote it is the `for` of the element to its right. The list is
+read from the right, in octets too: a client that sends an open quote must not swallow what a proxy appended behind it.
+Called by `headers`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from whorl.http1.fields import Field
+from whorl.proxy.facts import LONGEST_VALUE_BYTES, MOST_HOPS, Facts, is_hidden, read_host, read_scheme
+from whorl.proxy.node import read_node
+from whorl.proxy.trust import Trust
+
+__all__ = ["FORWARDED", "read_forwarded"]
+
+FORWARDED = b"forwarded"
+
+# forwarded-pair = token "=" ( token / quoted-string ) (RFC 7239 section 4). White space around the semicolon is not in
+# its grammar, but in many servers' output, and has one meaning only. Colon and brackets are not in `token`, but are
+# found unquoted as well; they are taken for the same reason.
+PAIR = re.compile(
+    r"""[ \t]* (?: (?P<name> [!#$%&'*+.^_`|~0-9A-Za-z-]+ ) = (?:
+            (?P<token> [!#$%&'*+.^_`|~0-9A-Za-z:\[\]-]+ )
+          | " (?P<quoted> (?: [\t \x21\x23-\x5B\x5D-\x7E\x80-\xFF] | \\[\t -\x7E\x80-\xFF] )* ) "
+        ) )? [ \t]* (?: ; | \Z )""",
+    re.VERBOSE,
+)
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+class Malformed(Exception):
+    """What stands here is no element; what stands to its left is not read either."""
+
+
+def read_forwarded(fields: Iterable[Field], trust: Trust, *, with_host: bool) -> Facts:
+    """Read what a trusted peer sent.
+
+    Args:
+        fields: those of the request.
+        trust: whose word counts.
+        with_host: whether the host is believed too.
+
+    Returns:
+        What is believed.
+    """
+    value = b",".join(value for name, value in fields if name == FORWARDED)
+    facts = Facts()
+    if len(value) > LONGEST_VALUE_BYTES:
+        facts.malformed += 1
+        return facts
+    hops = 0
+    try:
+        for text in elements(value):
+            element = read_element(text)
+            if element is None:
+                continue
+            hops += 1
+            # Whoever wrote this element is trusted, and it is about an earlier leg of the way than what came so far.
+            take_leg(element, facts, with_host)
+            if not goes_on(element.get("for", ""), trust, facts) or hops == MOST_HOPS:
+                break
+    except Malformed:
+        facts.malformed += 1
+    return facts
+
+
+def take_leg(element: dict[str, str], facts: Facts, with_host: bool) -> None:
+    """Take scheme and host of the leg that an element is about; without a word about them they are unknown."""
+    proto, host = element.get("proto", ""), element.get("host", "")
+    facts.scheme = read_scheme(proto)
+    facts.malformed += bool(proto) and not facts.scheme
+    if with_host:
+        facts.host = read_host(host.encode("latin-1")) if host else b""
+        facts.malformed += bool(host) and not facts.host
+
+
+def goes_on(node_text: str, trust: Trust, facts: Facts) -> bool:
+    """Take the address of a hop, and say whether its own word counts too."""
+    node = read_node(node_text, bare=False)
+    if node is None:
+        facts.malformed += bool(node_text) and not is_hidden(node_text)
+        return False
+    facts.client = node
+    return trust.admits(node.address)
+
+
+def elements(value: bytes) -> Iterator[str]:
+    """The elements of the list, from the right.
+
+    Raises:
+        Malformed: at a quote that nobody opened.
+    """
+    end = at = len(value)
+    while end >= 0:
+        comma, quote = value.rfind(b",", 0, at), value.rfind(b'"', 0, at)
+        if comma >= quote:
+            yield value[comma + 1 : end].decode("latin-1")
+            end = at = comma
+        else:
+            at = opening_quote(value, quote)
+
+
+def opening_quote(value: bytes, closing: int) -> int:
+    """Where the quoted-string begins that ends with this quote."""
+    at = closing
+    while (at := value.rfind(b'"', 0, at)) >= 0:
+        before = value[:at]
+        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+            return at
+    raise Malformed
+
+
+def read_element(text: str) -> dict[str, str] | None:
+    """The pairs of one element, names in lower case; None where it is empty.
+
+    Raises:
+        Malformed: it is none, or says something twice (RFC 7239 section 4).
+    """
+    pairs: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        match = PAIR.match(text, at)
+        if match is None or match.end() == at:
+            raise Malformed
+        at = match.end()
+        name, token, quoted = match.group("name", "token", "quoted")
+        if name is None:
+            continue
+        if name.lower() in pairs:
+            raise Malformed
+        pairs[name.lower()] = token if token is not None else ESCAPED.sub(r"\1", quoted)
+    return pairs or None

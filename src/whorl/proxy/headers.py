@@ -1,0 +1,71 @@
+"""Which fields of a trusted peer are believed: the setting `proxy_headers`.
+
+A proxy that sets one field passes on what a client wrote into another. So `auto`, the default, believes no more than
+nearly every proxy sets: who the client is, and by which scheme it came. Host, port and prefix are believed by whoever
+says `x-forwarded` or `forwarded`, and so that the proxy sets or drops all of them. Made once by `server`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+from whorl.http1.fields import Field
+from whorl.proxy.facts import Facts
+from whorl.proxy.forwarded import read_forwarded
+from whorl.proxy.trust import Trust
+from whorl.proxy.x_forwarded import FOR, HOST, PORT, PREFIX, PROTO, read_x_forwarded
+
+__all__ = ["Believed", "ProxyHeaders"]
+
+
+class Believed(Enum):
+    """Which fields are believed. The values are the words of the setting."""
+
+    AUTO = "auto"
+    """X-Forwarded-For and -Proto; where there is no X-Forwarded-* at all, `for` and `proto` of Forwarded."""
+    X_FORWARDED = "x-forwarded"
+    """All five X-Forwarded-* fields."""
+    FORWARDED = "forwarded"
+    """Forwarded: `for`, `proto` and `host`."""
+    OFF = "off"
+    """None."""
+
+
+MODEST = frozenset((FOR, PROTO))
+ALL = frozenset((FOR, PROTO, HOST, PORT, PREFIX))
+
+
+class ProxyHeaders:
+    """Reads the fields of trusted peers for one server.
+
+    Args:
+        believed: which fields.
+        trust: whose.
+
+    Attributes:
+        malformed: how many values were ignored because nobody can read them.
+    """
+
+    __slots__ = ("_believed", "_trust", "malformed")
+
+    def __init__(self, believed: Believed, trust: Trust) -> None:
+        self._believed = believed
+        self._trust = trust
+        self.malformed = 0
+
+    def read(self, fields: Sequence[Field]) -> Facts:
+        """What a trusted peer says with these fields."""
+        believed = self._believed
+        if believed is Believed.OFF:
+            return Facts()
+        if believed is Believed.X_FORWARDED:
+            facts = read_x_forwarded(fields, self._trust, ALL)
+        elif believed is Believed.FORWARDED:
+            facts = read_forwarded(fields, self._trust, with_host=True)
+        elif any(name in ALL for name, _ in fields):
+            facts = read_x_forwarded(fields, self._trust, MODEST)
+        else:
+            facts = read_forwarded(fields, self._trust, with_host=False)
+        self.malformed += facts.malformed
+        return facts

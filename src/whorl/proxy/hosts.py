@@ -1,0 +1,63 @@
+"""The hosts that a server answers for: the setting `allowed_hosts` (RFC 9110 section 7.4).
+
+    example.org      that host
+    *.example.org    everything below it, but not itself
+    ::1              an address
+
+A port is not compared, nor is upper and lower case, nor the dot at the end of a full name. Made once by `server`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from whorl.proxy.trust import read_address
+
+__all__ = ["HostList", "name_of"]
+
+REMEMBERED_HOSTS = 1024
+
+
+class HostList:
+    """Some hosts.
+
+    Args:
+        patterns: as above, in lower case.
+    """
+
+    __slots__ = ("_exact", "_known", "_suffixes")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        names = [pattern.lower() for pattern in patterns]
+        self._exact = {normal(name) for name in names if not name.startswith("*.")}
+        self._suffixes = tuple(name[1:].rstrip(".") for name in names if name.startswith("*."))
+        self._known: dict[bytes, bool] = {}
+
+    def admits(self, host: bytes) -> bool:
+        """Whether a host is one of these.
+
+        Args:
+            host: a valid value of the field Host; empty for none.
+        """
+        known = self._known.get(host)
+        if known is None:
+            name = name_of(host)
+            # A leading dot would be an empty label: ".example.org" is below nothing.
+            known = name in self._exact or (name.endswith(self._suffixes) and name[:1] != ".")
+            if len(self._known) >= REMEMBERED_HOSTS:
+                self._known.clear()
+            self._known[host] = known
+        return known
+
+
+def name_of(host: bytes) -> str:
+    """The name or address in a Host, without its port."""
+    text = host.decode("latin-1").lower()
+    literal = text[1:].partition("]")[0] if text[:1] == "[" else text.partition(":")[0]
+    return normal(literal)
+
+
+def normal(name: str) -> str:
+    """One spelling for one host."""
+    address = read_address(name) if ":" in name else None
+    return str(address) if address is not None else name.removesuffix(".")

@@ -1,0 +1,114 @@
+"""The X-Forwarded-* fields. No standard has them; what is here is what proxies do.
+
+    X-Forwarded-For: client, proxy, proxy     each proxy appends who connected to it
+    X-Forwarded-Proto: https                  and -Host, -Port, -Prefix: set by one, or appended by each
+
+Lines of one name are one list (RFC 9110 section 5.3). X-Forwarded-For is read from the right, as far as the hops are
+trusted. Of the other lists the value is taken that stands beside the client's address, if they are of one length, else
+the rightmost, which the nearest proxy wrote. Called by `headers`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from whorl.http1.fields import Field
+from whorl.proxy.facts import LONGEST_VALUE_BYTES, MOST_HOPS, Facts, is_hidden, read_host, read_scheme
+from whorl.proxy.node import read_node
+from whorl.proxy.trust import Trust
+
+__all__ = ["FOR", "HOST", "PORT", "PREFIX", "PROTO", "read_x_forwarded"]
+
+FOR, PROTO, HOST, PORT, PREFIX = (b"x-forwarded-" + part for part in (b"for", b"proto", b"host", b"port", b"prefix"))
+
+# An absolute path of plain segments. One that began with "//" would make a redirect of the application's lead to
+# another host.
+PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+;=:@-]+)+/?|/", re.ASCII)
+PREFIX_CHARACTERS = 256
+
+
+def read_x_forwarded(fields: Iterable[Field], trust: Trust, names: Collection[bytes]) -> Facts:
+    """Read what a trusted peer sent.
+
+    Args:
+        fields: those of the request.
+        trust: whose word counts.
+        names: which of these fields are believed.
+
+    Returns:
+        What is believed.
+    """
+    lists: dict[bytes, list[str]] = {}
+    facts = Facts()
+    for name, value in fields:
+        if name in names:
+            lists.setdefault(name, []).extend(members(value, facts))
+    hops = lists.get(FOR, [])
+    place = find_client(hops, trust, facts)
+
+    def beside_client(name: bytes) -> str:
+        values = lists.get(name)
+        if not values:
+            return ""
+        return values[place] if place and len(values) == len(hops) else values[-1]
+
+    if proto := beside_client(PROTO):
+        facts.scheme = read_scheme(proto)
+        facts.malformed += not facts.scheme
+    if host := beside_client(HOST):
+        facts.host = read_host(host.encode("latin-1"))
+        facts.malformed += not facts.host
+    if port := beside_client(PORT):
+        facts.port = read_port(port)
+        facts.malformed += not facts.port
+    if prefix := beside_client(PREFIX):
+        facts.prefix = read_prefix(prefix)
+        facts.malformed += facts.prefix is None
+    return facts
+
+
+def members(value: bytes, facts: Facts) -> list[str]:
+    """The members of a list, empty ones left out (RFC 9110 section 5.6.1)."""
+    if len(value) > LONGEST_VALUE_BYTES:
+        facts.malformed += 1
+        return []
+    return [text for member in value.decode("latin-1").split(",") if (text := member.strip(" \t"))]
+
+
+def find_client(hops: list[str], trust: Trust, facts: Facts) -> int:
+    """Find the client among the hops: the rightmost that is not trusted, or the leftmost if all are.
+
+    Args:
+        hops: as they were written.
+        trust: whose word counts.
+        facts: where the client's address is put.
+
+    Returns:
+        Its place, from the right: -1 is the last; 0 for none.
+    """
+    for place in range(-1, -min(len(hops), MOST_HOPS) - 1, -1):
+        text = hops[place]
+        node = read_node(text, bare=True)
+        if node is None:
+            # Whoever wrote this is trusted, but says no address. Nobody vouches for what is further left.
+            facts.malformed += not is_hidden(text)
+            return place + 1
+        facts.client = node
+        if not trust.admits(node.address):
+            return place
+    return -min(len(hops), MOST_HOPS)
+
+
+def read_port(text: str) -> int:
+    """A port, 0 for what is none."""
+    valid = text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535
+    return int(text) if valid else 0
+
+
+def read_prefix(text: str) -> str | None:
+    """A path without a slash at its end, None for what is none or climbs."""
+    if len(text) > PREFIX_CHARACTERS or not PREFIX_PATH.fullmatch(text):
+        return None
+    path = text.rstrip("/")
+    return None if {".", ".."} & set(path.split("/")) else path

@@ -1,0 +1,71 @@
+"""What holds for everybody who comes in by one listening socket: whom to believe, and which hosts are served.
+
+A connection asks once, when it is made, who its peer is (`welcome`); and for a request that is more than its head and
+the peer tell, whom it comes from (`look`) and whether its host is served (`check_host`). All others pass by. Made once
+by `server`. It must not know how octets are read or written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from whorl.asgi.proxied import believe
+from whorl.asgi.scope import PeerFacts
+from whorl.http1.head import RequestHead
+from whorl.http1.refusal import Refusal
+from whorl.proxy.headers import ProxyHeaders
+from whorl.proxy.hosts import HostList
+from whorl.proxy.trust import Trust
+from whorl.transport.peer import peer_facts
+
+__all__ = ["Entrance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """The rules of one way in.
+
+    Attributes:
+        trust: whose word counts.
+        headers: reads what a trusted peer says of its client; None where that is not wanted.
+        hosts: the hosts that are served; None for all.
+    """
+
+    trust: Trust
+    headers: ProxyHeaders | None = None
+    hosts: HostList | None = None
+
+    def welcome(self, transport: asyncio.BaseTransport) -> PeerFacts:
+        """Who is at the other end of a new connection."""
+        return self.judge(peer_facts(transport))
+
+    def judge(self, peer: PeerFacts) -> PeerFacts:
+        """Decide, once for a connection, whether its peer is trusted."""
+        if self.headers is not None:
+            peer.trusted = self.trust.unix if peer.client is None else self.trust.admits_peer(peer.client[0])
+        peer.special = peer.special or self.hosts is not None
+        return peer
+
+    def look(self, head: RequestHead, peer: PeerFacts) -> PeerFacts:
+        """Whom a request comes from.
+
+        Args:
+            head: the request's head; its Host may be replaced.
+            peer: of the connection. If it speaks for others once, each of its requests is looked at from then on.
+        """
+        if not head.proxied or not peer.trusted or self.headers is None:
+            return peer
+        peer.special = True
+        return believe(self.headers.read(head.fields), head, peer)
+
+    def check_host(self, head: RequestHead) -> None:
+        """Refuse a request for a host that is not served here.
+
+        Raises:
+            Refusal: 400.
+        """
+        if self.hosts is not None:
+            host = next((value for name, value in head.fields if name == b"host"), b"")
+            if not self.hosts.admits(host):
+                raise Refusal(400, "This server has no such host (RFC 9110 section 7.4).")

@@ -1,0 +1,1 @@
+"""What a proxy says, and whether to believe it."""

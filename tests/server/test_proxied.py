@@ -1,0 +1,147 @@
+"""What the application and the log are told of a request that a proxy passed on."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Process, serve
+from tests.server.client import Client, get
+from tests.server.conftest import Pool, watched
+
+WHOLE = (
+    "X-Forwarded-For: 6.6.6.6, 192.0.2.43:4711",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Host: a.example",
+    "X-Forwarded-Port: 8443",
+    "X-Forwarded-Prefix: /api",
+)
+
+
+def scopes(server: Process, *requests: bytes) -> tuple[list[dict[str, Any]], tuple[str, int]]:
+    """The scopes of requests on one connection, and the address of the client's socket."""
+    with Client(server) as client:
+        found = [ast.literal_eval(client.ask(octets).content.decode()) for octets in requests]
+        return found, client.socket.getsockname()
+
+
+@pytest.fixture
+def believing(pool: Pool, loop_name: str) -> Iterator[Process]:
+    """A server that believes all X-Forwarded-* of this machine."""
+    yield from watched(pool.server(loop=loop_name, proxy_headers="x-forwarded"))
+
+
+def test_the_application_sees_the_client_and_the_log_too(believing: Process) -> None:
+    (scope,), ours = scopes(believing, get("/scope?a", *WHOLE, "X-Tell: scope"))
+    assert scope["client"] == ("192.0.2.43", 4711)
+    assert scope["server"] == ("127.0.0.1", believing.port)
+    assert scope["scheme"] == "https"
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", "/api/scope", b"/api/scope")
+    assert [value for name, value in scope["headers"] if name == b"host"] == [b"a.example:8443"]
+    assert scope["extensions"]["whorl.proxy"] == {"peer": ours, "host": b"a"}
+    believing.wait_for_line('192.0.2.43:4711 "GET /scope?a HTTP/1.1" 200', "stdout")
+
+
+def test_each_request_of_a_connection_has_its_own_client(believing: Process) -> None:
+    tell = get("/scope")
+    told, ours = scopes(
+        believing, tell, get("/scope", "X-Forwarded-For: 192.0.2.1"), tell, get("/scope", "X-Forwarded-For: 192.0.2.2")
+    )
+    assert [scope["client"] for scope in told] == [ours, ("192.0.2.1", 0), ours, ("192.0.2.2", 0)]
+    assert [scope["scheme"] for scope in told] == ["http"] * 4
+    assert ["whorl.proxy" in scope["extensions"] for scope in told] == [False, True, False, True]
+    believing.wait_for_line('192.0.2.2 "GET /scope', "stdout")
+
+
+def test_by_default_host_and_prefix_are_not_believed(server: Process) -> None:
+    (scope,), _ = scopes(server, get("/scope", *WHOLE))
+    assert (scope["client"], scope["scheme"], scope["root_path"]) == (("192.0.2.43", 4711), "https", "")
+    assert (b"host", b"a") in scope["headers"]
+
+
+def test_by_default_forwarded_is_read_where_it_stands_alone(server: Process) -> None:
+    told, ours = scopes(
+        server,
+        get("/scope", 'Forwarded: for="[2001:db8::1]:80";proto=https'),
+        get("/scope", "Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-For: 192.0.2.2"),
+        get("/scope", "Forwarded: for=nonsense"),
+    )
+    assert [scope["client"] for scope in told] == [("2001:db8::1", 80), ("192.0.2.2", 0), ours]
+    assert [scope["scheme"] for scope in told] == ["https", "http", "http"]
+
+
+def test_a_stranger_is_not_believed(pool: Pool, loop_name: str) -> None:
+    server = pool.server(loop=loop_name, forwarded_allow_ips="10.0.0.0/8", proxy_headers="x-forwarded")
+    (scope,), ours = scopes(server, get("/scope", *WHOLE, "Forwarded: for=6.6.6.6"))
+    assert (scope["client"], scope["scheme"], scope["root_path"]) == (ours, "http", "")
+    assert "whorl.proxy" not in scope["extensions"]
+
+
+def test_off_is_off(pool: Pool, loop_name: str) -> None:
+    server = pool.server(loop=loop_name, proxy_headers="off")
+    (scope,), ours = scopes(server, get("/scope", *WHOLE))
+    assert (scope["client"], scope["scheme"]) == (ours, "http")
+
+
+@pytest.mark.parametrize(("trusted", "client"), [("127.0.0.1", None), ("unix", ("192.0.2.43", 0))])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_over_a_Unix_socket(loop: str, trusted: str, client: object, tmp_path: Path) -> None:
+    with serve("tests.apps:app", loop=loop, uds=tmp_path / "s", forwarded_allow_ips=trusted) as server:
+        with Client(server) as connection:
+            scope = ast.literal_eval(connection.ask(get("/scope", "X-Forwarded-For: 192.0.2.43")).content.decode())
+        assert scope["client"] == client
+        assert scope["extensions"].get("whorl.proxy") == ({"peer": None} if client else None)
+        server.wait_for_line(f'{"192.0.2.43" if client else "unix"} "GET /scope', "stdout")
+
+
+def test_a_prefix_takes_the_place_of_root_path(pool: Pool, loop_name: str) -> None:
+    server = pool.server(loop=loop_name, proxy_headers="x-forwarded", root_path="/own")
+    told, _ = scopes(server, get("/a%20b", "X-Tell: scope"), get("/a%20b", "X-Tell: scope", "X-Forwarded-Prefix: /p"))
+    assert [(scope["root_path"], scope["path"], scope["raw_path"]) for scope in told] == [
+        ("/own", "/own/a b", b"/own/a%20b"),
+        ("/p", "/p/a b", b"/p/a%20b"),
+    ]
+
+
+def test_what_was_malformed_is_counted(loop_name: str) -> None:
+    with serve("tests.apps:app", loop=loop_name) as server:
+        scopes(server, get("/scope", "X-Forwarded-For: ?", "X-Forwarded-Proto: ?"), get("/scope", "X-Forwarded-For: ?"))
+        assert server.stop() == 0
+        assert any("3 values of proxies' fields were malformed" in line for line in server.stderr)
+
+
+class TestAllowedHosts:
+    """Requests for hosts of others."""
+
+    @pytest.fixture
+    def listed(self, pool: Pool, loop_name: str) -> Iterator[Process]:
+        yield from watched(
+            pool.server(loop=loop_name, allowed_hosts="example.org,*.example.net", proxy_headers="x-forwarded")
+        )
+
+    @pytest.mark.parametrize(
+        ("octets", "status"),
+        [
+            (b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", 200),
+            (b"GET / HTTP/1.1\r\nHost: EXAMPLE.org.:81\r\n\r\n", 200),
+            (b"GET / HTTP/1.1\r\nHost: a.example.net\r\n\r\n", 200),
+            (b"GET / HTTP/1.1\r\nHost: evil\r\n\r\n", 400),
+            (b"GET http://evil/ HTTP/1.1\r\nHost: example.org\r\n\r\n", 400),
+            (b"GET http://example.org/ HTTP/1.1\r\nHost: evil\r\n\r\n", 200),
+            (b"GET / HTTP/1.0\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\nHost: inside\r\nX-Forwarded-Host: example.org\r\n\r\n", 200),
+            (b"GET / HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-Host: evil\r\n\r\n", 400),
+        ],
+    )
+    def test_only_these_are_served(self, listed: Process, octets: bytes, status: int) -> None:
+        with Client(listed) as client:
+            assert client.ask(octets).status == status
+
+    def test_the_refusal_is_logged_with_its_client(self, listed: Process) -> None:
+        with Client(listed) as client:
+            client.ask(get("/evil", "X-Forwarded-For: 192.0.2.9"))
+        listed.wait_for_line('192.0.2.9 "GET /evil HTTP/1.1" 400', "stdout")
