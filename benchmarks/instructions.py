@@ -1,13 +1,14 @@
 """`make bench-instructions`: how many instructions Whorl executes for 2,000 requests, counted by callgrind.
 
 The kernel's are not among them, and a cache miss costs nothing here; in return the count comes out the same, to the
-digit or nearly (one in ten thousand has been seen), so that a change of a thousandth shows on a
+digit or nearly (two in ten thousand have been seen), so that a change of a thousandth shows on a
 busy machine. ROWS= are the rows, LOOP= is the loop, uvloop by default; BASE= is an earlier commit to count as well.
 What callgrind wrote stays in .venv-bench/callgrind, for callgrind_annotate.
 """
 
 from __future__ import annotations
 
+import compileall
 import http.client
 import os
 import shutil
@@ -54,6 +55,8 @@ def main() -> None:
         sources = {"here": ROOT}
         if base:
             sources = {"base": stack.enter_context(checkout(base, terms.folder)), **sources}
+        for tree in sources.values():  # or callgrind would be the first to do it
+            compileall.compile_dir(tree / "src", quiet=1)
         names = {name: f"{name} ({commit(tree)})" for name, tree in sources.items()}
         lines = []
         for row in rows:
