@@ -65,6 +65,11 @@ class Platform:
         return not self.is_windows
 
     @property
+    def deals_connections(self) -> bool:
+        """Whether SO_REUSEPORT deals connections out to all sockets of an address: elsewhere the last one gets all."""
+        return self.system == "linux"
+
+    @property
     def has_nameless_sockets(self) -> bool:
         """Whether a Unix socket can be bound to a name that the kernel makes up and no file has (unix(7))."""
         return self.system == "linux"

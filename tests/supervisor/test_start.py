@@ -38,6 +38,22 @@ class TestStart:
             assert server.stop() == 0
         assert not path.exists()
 
+    def test_a_queue_for_each(self) -> None:
+        """Two sockets listen on the address, and clients get answers from both workers."""
+        with serve(APP, workers=2, reuse_port=True) as server:
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+            assert len([row for row in rows if row[1] == f"0100007F:{server.port:04X}" and row[3] == "0A"]) == 2
+            answered: set[int] = set()
+            until(lambda: answered.add(ask(server)) or answered == children(server))  # type: ignore[func-returns-value]
+            server.signal(signal.SIGHUP)
+            until(lambda: len([line for line in server.stderr if "is ready" in line]) == 2)
+            until(lambda: not answered & children(server))
+            assert ask(server) in children(server)
+            with serve(APP, workers=2, reuse_port=True, port=server.port, ready=False) as other:
+                assert other.wait() == 3
+            assert "is in use by another program" in other.stderr[0]
+            assert server.stop() == 0
+
     def test_auto_is_what_there_is(self) -> None:
         with serve(APP, workers="auto") as server:
             assert len(children(server)) == len(os.sched_getaffinity(0))
@@ -88,11 +104,15 @@ class TestRefused:
         with pytest.raises(ConfigError, match="give app as a string"):
             Config(print, workers=2)
 
-    @pytest.mark.parametrize("name", ["limit_worker_memory", "limit_worker_lifetime", "timeout_worker_healthcheck"])
+    @pytest.mark.parametrize(
+        "name", ["limit_worker_memory", "limit_worker_lifetime", "timeout_worker_healthcheck", "reuse_port"]
+    )
     def test_what_needs_a_parent(self, name: str) -> None:
+        value = True if name == "reuse_port" else 2**24
+        value = 7 if name.endswith(("lifetime", "healthcheck")) else value
         with pytest.raises(ConfigError, match=f"{name} is about workers"):
-            Config("m:a", **{name: 2**24 if "memory" in name else 7})
-        Config("m:a", workers=2, **{name: 2**24 if "memory" in name else 7})
+            Config("m:a", **{name: value})
+        Config("m:a", workers=2, **{name: value})
 
 
 class TestEnd:

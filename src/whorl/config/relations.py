@@ -33,6 +33,7 @@ class Relation:
 
 
 WITH_WORKERS: Final = (
+    ("reuse_port", False),
     ("limit_worker_memory", None),
     ("limit_worker_lifetime", None),
     ("timeout_worker_healthcheck", HEALTHCHECK_SECONDS),
@@ -122,6 +123,11 @@ RELATIONS: Final = (
         ("app", "workers"),
         lambda app, workers: workers == 1 or app is None or isinstance(app, str),
         '{1} import the application themselves: give {0} as a string, such as "main:app"',
+    ),
+    Relation(
+        ("reuse_port",),
+        lambda reuse_port: not reuse_port or HERE.deals_connections,
+        "{0} needs a kernel that deals connections out to several sockets, which only Linux does: leave it out",
     ),
     *(
         Relation(

@@ -25,20 +25,27 @@ class Place:
         descriptor: its number, the same in the worker.
         url: where clients find it.
         outlives: whether it is there when all of us have left, because somebody else made it.
+        is_shared: whether other workers have it too: then what waits in its queue is theirs when one leaves.
     """
 
     descriptor: int
     url: str
     outlives: bool
+    is_shared: bool
 
     @classmethod
-    def of(cls, bound: Bound) -> Place:
-        """The place of a socket that this process has bound, or has inherited itself."""
-        return cls(bound.handle.fileno(), bound.url, bound.inherited)
+    def of(cls, bound: Bound, is_shared: bool) -> Place:
+        """The place of a socket that this process has bound, or has inherited itself.
+
+        Args:
+            bound: the socket.
+            is_shared: whether other workers have it too.
+        """
+        return cls(bound.handle.fileno(), bound.url, bound.inherited, is_shared)
 
     def take(self) -> Bound:
         """The socket, in the process that inherited it."""
-        return Bound(socket.socket(fileno=self.descriptor), self.url, inherited=True)
+        return Bound(socket.socket(fileno=self.descriptor), self.url, inherited=self.is_shared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from whorl.supervisor.cores import available_cores
 from whorl.supervisor.handover import Handover, Inheritance
 from whorl.supervisor.letter import Letter, Place
 from whorl.supervisor.post import Post
+from whorl.supervisor.spread import allow_siblings, siblings
 from whorl.supervisor.wake import Wake
 from whorl.supervisor.worker import Phase, Worker, start
 from whorl.version import __version__
@@ -104,6 +105,8 @@ class Supervisor:
         """
         logs.configure(config)
         bounds = bind(config) if inheritance is None else inheritance.bind(config)
+        if config.reuse_port:
+            allow_siblings(bounds)
         return cls(config, bounds, config.workers or available_cores(), inheritance)
 
     # The loop
@@ -339,15 +342,18 @@ class Supervisor:
     def _start(self, post: Post, now: float) -> Worker | None:
         """Start a worker; None if the system has no room for one, which is tried again later."""
         healthcheck = self.config.timeout_worker_healthcheck
-        letter = Letter(
-            post.number,
-            self.config,
-            tuple(Place.of(bound) for bound in self._bounds),
-            tuple(sys.path),
-            BEAT_SECONDS if healthcheck is None else min(BEAT_SECONDS, healthcheck / 4),
-            self._patience_seconds,
-        )
+        bounds = self._bounds
         try:
+            if self.config.reuse_port:
+                bounds = siblings(self._bounds)
+            letter = Letter(
+                post.number,
+                self.config,
+                tuple(Place.of(bound, is_shared=bound in self._bounds) for bound in bounds),
+                tuple(sys.path),
+                BEAT_SECONDS if healthcheck is None else min(BEAT_SECONDS, healthcheck / 4),
+                self._patience_seconds,
+            )
             worker = start(letter, self._directory, now)
         except OSError as error:
             if not self._has_started:
@@ -357,6 +363,10 @@ class Supervisor:
             wait_seconds = post.backoff.failed(now)
             self.logger.error("no worker can be started now (%s): next try in %g s", error, wait_seconds)
             return None
+        finally:
+            for bound in bounds:
+                if bound not in self._bounds:
+                    bound.handle.close()
         self._selector.register(worker.channel.handle, selectors.EVENT_READ, worker)
         self.logger.debug("%s starts", worker)
         return worker

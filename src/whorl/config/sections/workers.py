@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from whorl.config.kind import OrNone
 from whorl.config.quantities import MIB, Count, Seconds, Size
 from whorl.config.setting import setting
+from whorl.config.words import Flag
 
 __all__ = ["HEALTHCHECK_SECONDS", "WorkersSettings"]
 
@@ -27,6 +28,13 @@ class WorkersSettings:
         "Serve with this many processes, which a parent starts, watches and replaces; 1 is one process without a "
         "parent.",
         why="Each worker has an application of its own; only you know whether it bears that.",
+    )
+    reuse_port: bool = setting(
+        "Workers",
+        False,
+        Flag(),
+        "Give each worker a queue of its own for new connections (SO_REUSEPORT), in place of one for all.",
+        why="From one queue, whoever is free takes the next client, and a worker that leaves leaves nothing behind.",
     )
     limit_worker_memory: int | None = setting(
         "Workers",

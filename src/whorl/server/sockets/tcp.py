@@ -13,7 +13,7 @@ from whorl.errors import StartError
 from whorl.platform import claim_address
 from whorl.server.sockets.bound import Bound, url_of
 
-__all__ = ["bind_tcp"]
+__all__ = ["bind_address", "bind_tcp"]
 
 # After so many seconds of silence, so many seconds apart, so many times.
 PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -47,13 +47,24 @@ def addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[An
     return found
 
 
-def bind_address(family: socket.AddressFamily, address: tuple[Any, ...], dual_stack: bool) -> Bound:
-    """Bind one TCP address."""
+def bind_address(
+    family: socket.AddressFamily | int, address: tuple[Any, ...], dual_stack: bool, beside: bool = False
+) -> Bound:
+    """Bind one TCP address.
+
+    Args:
+        family: AF_INET or AF_INET6.
+        address: as socket.bind takes it.
+        dual_stack: whether an IPv6 address takes IPv4 along.
+        beside: whether other sockets have it already, and allow this one beside them.
+    """
     # The protocol is named because asyncio turns Nagle's algorithm off only where it is, and accepted sockets inherit
     # it.
     handle = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         claim_address(handle)
+        if beside:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         notice_the_vanished(handle)
         if family == socket.AF_INET6:
             handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)

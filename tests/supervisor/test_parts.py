@@ -1,0 +1,101 @@
+"""The parts of the supervisor that need no process: back-off, cores, and the lines that are exchanged."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from whorl.supervisor.backoff import Backoff
+from whorl.supervisor.channel import Channel, Word, encode
+from whorl.supervisor.cores import available_cores
+
+
+class TestBackoff:
+    def test_at_once_then_twice_as_long_each_time_up_to_a_bound(self) -> None:
+        backoff = Backoff()
+        assert [backoff.failed(float(now)) for now in range(9)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+        assert backoff.until == 8.0 + 30.0
+
+    def test_after_a_quiet_minute_it_is_a_first_failure_again(self) -> None:
+        backoff = Backoff()
+        assert [backoff.failed(now) for now in (0.0, 60.0, 120.5)] == [0.0, 0.5, 0.0]
+
+    def test_for_ever(self) -> None:
+        backoff = Backoff(failures=10**6)
+        backoff.failed(0.0)
+        backoff.failures = 10**6
+        assert backoff.failed(1.0) == 30.0
+
+
+class TestCores:
+    """cgroups(7): what a container may use is what counts."""
+
+    MOST = len(os.sched_getaffinity(0))
+
+    def cores(self, tmp_path: Path, membership: str, **files: str) -> int:
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("cpu_", "cpu.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (tmp_path / "membership").write_text(membership)
+        return available_cores(tmp_path / "membership", tmp_path)
+
+    @pytest.mark.parametrize(("quota", "cores"), [("max 100000", MOST), ("50000 100000", 1), ("100000 100000", 1)])
+    def test_version_2(self, tmp_path: Path, quota: str, cores: int) -> None:
+        assert self.cores(tmp_path, "0::/a/b\n", a__b__cpu_max=quota) == cores
+
+    def test_version_2_a_group_above(self, tmp_path: Path) -> None:
+        assert self.cores(tmp_path, "0::/a/b\n", a__cpu_max="90000 100000", a__b__cpu_max="max 100000") == 1
+
+    def test_version_2_in_a_container_that_sees_only_its_root(self, tmp_path: Path) -> None:
+        assert self.cores(tmp_path, "0::/host/path\n", cpu_max="10000 100000") == 1
+
+    @pytest.mark.parametrize(("quota", "cores"), [("-1", MOST), ("100000", 1)])
+    def test_version_1(self, tmp_path: Path, quota: str, cores: int) -> None:
+        files = {"cpu,cpuacct__a__cpu_cfs_quota_us": quota, "cpu,cpuacct__a__cpu_cfs_period_us": "100000"}
+        assert self.cores(tmp_path, "4:cpu,cpuacct:/a\n", **files) == cores
+
+    def test_where_the_kernel_says_nothing(self, tmp_path: Path) -> None:
+        assert available_cores(tmp_path / "none", tmp_path) == self.MOST
+
+
+class TestChannel:
+    @pytest.fixture
+    def ends(self) -> tuple[Channel, socket.socket]:
+        ours, theirs = socket.socketpair()
+        return Channel(ours), theirs
+
+    def test_lines_come_whole_however_they_are_cut(self, ends: tuple[Channel, socket.socket]) -> None:
+        channel, worker = ends
+        octets = encode(Word.ALIVE, 1, 2) + encode(Word.LAST_WORDS, ["a\nb"])
+        for octet in octets[:-1]:
+            worker.send(bytes([octet]))
+        assert channel.hear() == ([(Word.ALIVE, [1, 2])], True)
+        worker.send(octets[-1:])
+        worker.close()
+        assert channel.hear() == ([(Word.LAST_WORDS, [["a\nb"]])], False)
+        channel.close()
+
+    def test_a_worker_that_does_not_listen_holds_nobody_up(self, ends: tuple[Channel, socket.socket]) -> None:
+        channel, worker = ends
+        text = "x" * 1_000_000
+        channel.say(Word.LETTER, text)
+        assert channel.is_full
+        received = bytearray()
+        while not received.endswith(b"\n"):
+            received += worker.recv(65536)
+            channel.flush()
+        assert received == encode(Word.LETTER, text)
+        assert not channel.is_full
+        channel.close()
+        worker.close()
+
+    def test_what_is_no_line_of_ours_ends_it(self, ends: tuple[Channel, socket.socket]) -> None:
+        channel, worker = ends
+        worker.send(b"hello\n")
+        assert channel.hear() == ([], False)
+        channel.close()
+        worker.close()
