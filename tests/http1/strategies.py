@@ -1,34 +1,15 @@
 """What hypothesis makes: valid requests together with what they mean, edits that spoil them, and octets from small
 alphabets that come near a grammar.
-
-The ordinary run is small and always the same. `TEST_EFFORT=long` searches further, differently each time.
 """
 
 from __future__ import annotations
 
-import os
-
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.http1.corpus import FRAGMENTS, SEEDS, Edit, spoil
 from tests.http1.oracles import Reading, Verdict
 from tests.http1.vectors import head
 from whorl.http1.fields import Field
-
-LONG = os.environ.get("TEST_EFFORT") == "long"
-
-
-def effort(examples: int) -> settings:
-    """How far one property is searched: so many examples, or a hundred times as many."""
-    return settings(
-        max_examples=examples * 100 if LONG else examples,
-        derandomize=not LONG,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-
 
 TCHARS = "!#$%&'*+-.^_`|~0123456789abcXYZ"
 tokens = st.text(TCHARS, min_size=1, max_size=12).map(str.encode)

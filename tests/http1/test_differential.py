@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import effort
 from tests.http1 import strategies
 from tests.http1.corpus import SEEDS
 from tests.http1.differences import STRICTER, unexplained
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @given(strategies.requests())
-@strategies.effort(100)
+@effort(100)
 def test_a_valid_request_is_read_as_it_was_meant(request: tuple[bytes, Reading]) -> None:
     octets, meant = request
 
@@ -27,7 +28,7 @@ def test_a_valid_request_is_read_as_it_was_meant(request: tuple[bytes, Reading])
 
 
 @given(strategies.requests())
-@strategies.effort(100)
+@effort(100)
 def test_a_valid_request_is_read_alike_by_all(request: tuple[bytes, Reading]) -> None:
     octets, _ = request
 
@@ -35,7 +36,7 @@ def test_a_valid_request_is_read_alike_by_all(request: tuple[bytes, Reading]) ->
 
 
 @given(st.lists(strategies.requests(), min_size=2, max_size=4), st.lists(st.integers(0, 500), max_size=4))
-@strategies.effort(60)
+@effort(60)
 def test_requests_in_a_line_are_read_one_by_one_however_they_are_cut(
     requests: list[tuple[bytes, Reading]], places: list[int]
 ) -> None:
@@ -50,7 +51,7 @@ def test_requests_in_a_line_are_read_one_by_one_however_they_are_cut(
 
 
 @given(strategies.spoilt)
-@strategies.effort(200)
+@effort(200)
 def test_a_spoilt_request_is_read_alike_by_all_who_accept_it(octets: bytes) -> None:
     assert unexplained(octets) == []
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import effort
 from tests.http1 import strategies
 from tests.http1.vectors import GET, chunked, drip, head, outcome, play, same
 from whorl.http1.fields import FieldLines
@@ -29,7 +30,7 @@ PORT = re.compile(rb":[0-9]{0,5}|")
 
 
 @given(strategies.spoilt, st.integers(0, 500), st.integers(0, 500), st.sampled_from([Limits(), SMALL]))
-@strategies.effort(150)
+@effort(150)
 def test_the_outcome_does_not_depend_on_the_cuts(octets: bytes, one: int, other: int, limits: Limits) -> None:
     first, second = sorted((one % (len(octets) + 1), other % (len(octets) + 1)))
     lines = FieldLines()
@@ -45,7 +46,7 @@ def test_the_outcome_does_not_depend_on_the_cuts(octets: bytes, one: int, other:
         st.one_of(st.binary(max_size=8), st.sampled_from([b"\r\n", b"GET ", b"HTTP/1.1", b"Host: a"])), max_size=12
     )
 )
-@strategies.effort(200)
+@effort(200)
 def test_nothing_is_raised_but_refusals(pieces: list[bytes]) -> None:
     """`play` checks each refusal's status and words, and lets everything else through."""
     outcome(b"".join(pieces))
@@ -64,7 +65,7 @@ EXTENSION_PARTS = [
 
 
 @given(st.lists(st.sampled_from(EXTENSION_PARTS), max_size=6).map(b"".join))
-@strategies.effort(300)
+@effort(300)
 def test_chunk_extensions_are_held_to_their_grammar(extension: bytes) -> None:
     end = play([chunked(b"2" + extension + b"\r\nok\r\n0\r\n\r\n")])
 
@@ -99,7 +100,7 @@ def is_host(value: bytes) -> bool:
         st.integers(65530, 65540).map(lambda port: b"a:%d" % port),
     )
 )
-@strategies.effort(300)
+@effort(300)
 def test_host_is_held_to_its_grammar(value: bytes) -> None:
     end = play([head(GET, b"Host:" + value)])
 

@@ -1,30 +1,10 @@
-"""What hypothesis makes: messages and how a client sends them, edits that spoil octets, and how far it searches.
-
-The ordinary run is small and always the same. `TEST_EFFORT=long` searches further, differently each time.
-"""
+"""What hypothesis makes: messages and how a client sends them, and edits that spoil octets."""
 
 from __future__ import annotations
 
-import os
-
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.websocket.vectors import BINARY, CONTINUATION, PING, PONG, TEXT, close, frame
-
-LONG = os.environ.get("TEST_EFFORT") == "long"
-
-
-def effort(examples: int) -> settings:
-    """How far one property is searched: so many examples, or a hundred times as many."""
-    return settings(
-        max_examples=examples * 100 if LONG else examples,
-        derandomize=not LONG,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-
 
 # Lengths around those at which something changes: the forms of a length, the way of masking, the window.
 lengths = st.one_of(

@@ -14,6 +14,7 @@ from websockets.protocol import State as TheirState
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from tests.effort import effort
 from tests.websocket import strategies
 from tests.websocket.vectors import LIMIT_BYTES, Fault, play
 from whorl.websocket.connection import Connection, State
@@ -124,7 +125,7 @@ def test_whatever_is_offered_an_exchange_follows(
     st.sampled_from(OFFERS),
     st.sampled_from(SETTINGS),
 )
-@strategies.effort(60)
+@effort(60)
 def test_what_they_send_is_what_we_read(
     sent: list[tuple[str | bytes, list[int], bytes]],
     places: list[int],
@@ -161,7 +162,7 @@ def test_what_they_send_is_what_we_read(
     strategies.codes,
     strategies.reasons,
 )
-@strategies.effort(60)
+@effort(60)
 def test_what_we_send_is_what_they_read(
     sent: list[tuple[str | bytes, bytes]],
     places: list[int],
@@ -196,7 +197,7 @@ THEIRS_ALONE = "incomplete fragmented message"
 
 
 @given(strategies.faulty)
-@strategies.effort(500)
+@effort(500)
 def test_what_is_wrong_for_us_is_wrong_for_them(octets: bytes) -> None:
     server = ServerProtocol(state=TheirState.OPEN)
     server.receive_data(octets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import effort
 from tests.websocket import strategies
 from tests.websocket.vectors import (
     BINARY,
@@ -29,19 +30,19 @@ DEFLATE = negotiate([Extension("permessage-deflate")], DeflateSettings())
 
 
 @given(strategies.spoilt)
-@strategies.effort(80)
+@effort(80)
 def test_the_outcome_does_not_depend_on_the_cuts(octets: bytes) -> None:
     outcome(octets, 100)
 
 
 @given(st.binary(max_size=40))
-@strategies.effort(200)
+@effort(200)
 def test_any_octets_have_an_outcome(octets: bytes) -> None:
     outcome(octets, 100)
 
 
 @given(strategies.spoilt, strategies.places)
-@strategies.effort(200)
+@effort(200)
 def test_compressed_or_not_the_outcome_does_not_depend_on_the_cuts(octets: bytes, places: list[int]) -> None:
     """But for the words of a failure: how much of a compressed message zlib reads before a fault is its own affair."""
     whole = play([octets], 100, DEFLATE)
@@ -54,7 +55,7 @@ def test_compressed_or_not_the_outcome_does_not_depend_on_the_cuts(octets: bytes
 
 
 @given(st.binary(max_size=60), st.booleans(), st.integers(0, 60))
-@strategies.effort(200)
+@effort(200)
 def test_any_compressed_octets_have_an_outcome(octets: bytes, is_text: bool, at: int) -> None:
     kind = TEXT if is_text else BINARY
     whole = frame(kind, octets, reserved=RSV1)
@@ -66,7 +67,7 @@ def test_any_compressed_octets_have_an_outcome(octets: bytes, is_text: bool, at:
 
 
 @given(strategies.spoilt, st.integers(0, 3))
-@strategies.effort(200)
+@effort(200)
 def test_whatever_comes_we_can_close_and_once(octets: bytes, closes: int) -> None:
     connection = Connection(100, DEFLATE)
     sent = [connection.close(1001) for _ in range(closes)]
@@ -85,7 +86,7 @@ def test_whatever_comes_we_can_close_and_once(octets: bytes, closes: int) -> Non
 
 
 @given(st.lists(strategies.messages, max_size=6), strategies.places, st.booleans(), st.integers(1, 4))
-@strategies.effort(60)
+@effort(60)
 def test_our_own_frames_masked_come_back(
     messages: list[str | bytes], places: list[int], compressed: bool, most_events: int
 ) -> None:
@@ -126,7 +127,7 @@ FIELDS = list(zip(NAMES, VALUES, strict=True))
     st.lists(st.tuples(st.sampled_from(NAMES), st.one_of(st.sampled_from(VALUES), st.binary(max_size=12))), max_size=4),
     st.sampled_from(["GET", "GET", "POST"]),
 )
-@strategies.effort(150)
+@effort(150)
 def test_a_handshake_is_accepted_or_refused(more: list[tuple[bytes, bytes]], method: str) -> None:
     fields = FIELDS + more
     is_upgrade("1.1", fields)
@@ -156,7 +157,7 @@ EXTENSION_PARTS = [
 
 
 @given(st.lists(st.sampled_from(EXTENSION_PARTS), max_size=8).map(b"".join))
-@strategies.effort(300)
+@effort(300)
 def test_an_offer_that_is_read_is_written_and_read_again(value: bytes) -> None:
     offers = parse_extensions(value)
     if offers is not None:
