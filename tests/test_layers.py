@@ -27,10 +27,12 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "transport": SHARED | {"http1", "websocket", "proxy", "asgi", "tls"},
     "server": SHARED | {"http1", "websocket", "proxy", "asgi", "tls", "transport"},
     "supervisor": SHARED | {"server"},
-    "cli": SHARED | {"http1", "asgi", "tls", "transport", "server", "supervisor"},
+    "reload": SHARED | {"server", "supervisor"},
+    "entry": SHARED | {"server", "supervisor", "reload"},  # `whorl.run` and the command line end there
+    "cli": SHARED | {"http1", "asgi", "tls", "transport", "server", "entry"},
     "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},
-    "__init__": SHARED | {"server", "supervisor", "asgi"},  # the public names
+    "__init__": SHARED | {"server", "asgi", "entry"},  # the public names
 }
 WIRE_RULES = {"http1", "websocket", "proxy"}
 NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}

@@ -14,8 +14,8 @@ from whorl.version import __version__
 if TYPE_CHECKING:
     from whorl.asgi.shutdown import shutdown
     from whorl.config import Config
+    from whorl.entry import run
     from whorl.server import Server
-    from whorl.supervisor import run
 
 __all__ = ["Config", "ConfigError", "Server", "StartError", "WhorlError", "__version__", "run", "shutdown"]
 
@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
 
         return Server
     if name == "run":
-        from whorl.supervisor import run
+        from whorl.entry import run
 
         return run
     raise AttributeError(f"module 'whorl' has no attribute {name!r}")

@@ -36,9 +36,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
         configs.append(config)
         return 7
 
-    module = ModuleType("whorl.supervisor.run")
+    module = ModuleType("whorl.entry")
     module.run_config = run_config  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "whorl.supervisor.run", module)
+    monkeypatch.setitem(sys.modules, "whorl.entry", module)
     return configs
 
 
@@ -128,9 +128,9 @@ def test_what_the_server_raises_for_the_user_is_one_line(monkeypatch: pytest.Mon
     def run_config(config: Config) -> int:
         raise StartError(f"port {config.port} is in use: choose another")
 
-    module = ModuleType("whorl.supervisor.run")
+    module = ModuleType("whorl.entry")
     module.run_config = run_config  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "whorl.supervisor.run", module)
+    monkeypatch.setitem(sys.modules, "whorl.entry", module)
     assert main(["main:app"]) == 3
     assert capsys.readouterr().err == "whorl: error: port 8000 is in use: choose another\n"
 

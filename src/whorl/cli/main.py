@@ -89,7 +89,7 @@ def serve(context: click.Context) -> int:
         raise click.UsageError(
             "no application: write whorl <module>:<attribute>, or set WHORL_APP, or app in whorl.toml"
         )
-    from whorl.supervisor.run import run_config
+    from whorl.entry import run_config
 
     return run_config(assembled.config)
 

@@ -23,6 +23,7 @@ from whorl.config.sections.event_loop import EventLoopSettings
 from whorl.config.sections.limits import LimitsSettings
 from whorl.config.sections.logs import LogsSettings
 from whorl.config.sections.proxy import ProxySettings
+from whorl.config.sections.reload import ReloadSettings
 from whorl.config.sections.response import ResponseSettings
 from whorl.config.sections.sockets import SocketsSettings
 from whorl.config.sections.tls import TlsSettings
@@ -43,6 +44,7 @@ class Config(
     TlsSettings,
     ProxySettings,
     WorkersSettings,
+    ReloadSettings,
     LimitsSettings,
     DeadlinesSettings,
     ResponseSettings,

@@ -10,10 +10,11 @@ The concrete kinds are in `quantities`, `words` and `header_fields`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Kind", "OrNone"]
+__all__ = ["Kind", "Many", "OrNone"]
 
 Value = TypeVar("Value")
 
@@ -102,3 +103,35 @@ class OrNone(Kind[Value | None]):
     @property
     def is_flag(self) -> bool:
         return self.kind.is_flag
+
+
+@dataclass(frozen=True)
+class Many(Kind[tuple[Value, ...]]):
+    """A list of values of one kind; the command line repeats the option, one text has commas or line ends between.
+
+    Args:
+        kind: the kind of each.
+    """
+
+    kind: Kind[Value]
+
+    def read(self, raw: object) -> tuple[Value, ...]:
+        if isinstance(raw, str):
+            raw = [item.strip() for item in raw.replace("\n", ",").split(",") if item.strip()]
+        if not isinstance(raw, Iterable) or isinstance(raw, (bytes, bytearray, dict)):
+            raise self.refusal(raw)
+        return tuple(self.kind.read(item) for item in raw)
+
+    def accepts(self) -> str:
+        return self.kind.accepts()
+
+    def show(self, value: tuple[Value, ...]) -> str:
+        return "\n".join(map(self.kind.show, value))
+
+    @property
+    def metavar(self) -> str:
+        return self.kind.metavar
+
+    @property
+    def is_list(self) -> bool:
+        return True

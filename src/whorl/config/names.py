@@ -10,8 +10,7 @@ from typing import Final
 
 __all__ = ["missing_option", "nearest", "no_such_setting"]
 
-NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "reload" stands for "reload_dirs", too
-    "reload",
+NOT_YET: Final = (  # Uvicorn's options for what this release does not do; "http2" stands for "http2_…", too
     "http2",
     "timeout_notify",
     "callback_notify",

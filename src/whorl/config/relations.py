@@ -120,6 +120,21 @@ RELATIONS: Final = (
         "{0} can only be 1 on Windows, where a parent cannot hand its sockets on: leave it out",
     ),
     Relation(
+        ("reload",),
+        lambda reload: not reload or HERE.has_workers,
+        "{0} cannot work on Windows yet: leave it out, and start the server again by hand",
+    ),
+    Relation(
+        ("reload", "workers"),
+        lambda reload, workers: not reload or workers == 1,
+        "{0} is for one process, so {1} has to be 1: leave one of them out",
+    ),
+    Relation(
+        ("app", "reload"),
+        lambda app, reload: not reload or app is None or isinstance(app, str),
+        "{0} has to be an import string, such as main:app, for {1}: a new process cannot be given an object",
+    ),
+    Relation(
         ("app", "workers"),
         lambda app, workers: workers == 1 or app is None or isinstance(app, str),
         '{1} import the application themselves: give {0} as a string, such as "main:app"',

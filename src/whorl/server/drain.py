@@ -50,9 +50,7 @@ async def drain(
     for connection in tuple(shared.connections):
         connection.leave_websocket()
     # A client that has just connected is about to send: closing under it would lose a request.
-    fresh_seconds = max(FRESH_SECONDS, idle_seconds)
-    loop.call_later(fresh_seconds, close_all, shared, FRESH)
-    loop.call_later(fresh_seconds, close_all, shared, HANDSHAKE)
+    loop.call_later(max(FRESH_SECONDS, idle_seconds), close_unheard, shared)
     ends = None if bound_seconds is None else loop.time() + bound_seconds
     while (shared.connections or shared.service.running) and not hurry.done():
         left_seconds = None if ends is None else ends - loop.time()
@@ -70,6 +68,16 @@ async def drain(
     # connection_lost comes with the next turn of the loop.
     for _ in range(3):
         await asyncio.sleep(0)
+
+
+def close_unheard(shared: Shared, turns: int = 2) -> None:
+    """Close the connections that have said nothing; but first read what they may have said, because there are loops
+    that look at their clocks before they look at their sockets, and this process may have been held up."""
+    if turns:
+        shared.service.loop.call_soon(close_unheard, shared, turns - 1)
+    else:
+        close_all(shared, FRESH)
+        close_all(shared, HANDSHAKE)
 
 
 def close_all(shared: Shared, phase: Phase) -> None:

@@ -83,13 +83,14 @@ class Worker:
         return f"ended with status {status}"
 
 
-def start(letter: Letter, directory: str, now: float) -> Worker:
+def start(letter: Letter, directory: str, now: float, stdin: int | None = subprocess.DEVNULL) -> Worker:
     """Start a worker, and tell it what it needs to know.
 
     Args:
         letter: that.
         directory: where it works.
         now: the time.
+        stdin: its standard input, as `subprocess` has it; None is our own.
 
     Raises:
         OSError: the system has no room for another process.
@@ -103,7 +104,7 @@ def start(letter: Letter, directory: str, now: float) -> Worker:
     try:
         process = subprocess.Popen(
             [sys.executable, *interpreter_options(), "-c", program],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             pass_fds=descriptors,
             cwd=directory,
         )

@@ -1,7 +1,7 @@
-"""`whorl.run` and the command line end here: one process, or a parent with workers.
+"""`whorl.run` and the command line end here: one process, a parent with workers, or one that starts again.
 
-With one worker there is no parent: the process that was started is the server. But one that takes over from a parent
-(SIGUSR2) is a parent too, because only that knows how.
+With one worker and without reload there is no parent: the process that was started is the server. But one that takes
+over from a parent (SIGUSR2) is a parent too, because only that knows how.
 """
 
 from __future__ import annotations
@@ -50,14 +50,29 @@ def run_config(config: Config) -> int:
     Raises:
         WhorlError: the server could not start.
     """
+    if config.reload:
+        return reload(config)
     inheritance = Inheritance.taken(os.environ)
     if config.workers == 1 and inheritance is None:
         return serve_config(config)
-    if threading.current_thread() is not threading.main_thread():
-        raise StartError("workers need signals, which only the main thread gets: call whorl.run there, or workers=1")
+    require_main_thread("workers")
     from whorl.supervisor.supervisor import Supervisor  # one process has no use for it
 
     return Supervisor.of(config, inheritance).run()
+
+
+def reload(config: Config) -> int:
+    """Serve, and start again when files change, until told to stop. Returns the exit status."""
+    require_main_thread("reload")
+    from whorl.reload.reloader import Reloader  # nobody but a developer has use for it
+
+    return Reloader.of(config).run()
+
+
+def require_main_thread(name: str) -> None:
+    """Raises StartError in another thread."""
+    if threading.current_thread() is not threading.main_thread():
+        raise StartError(f"{name} needs signals, which only the main thread gets: call whorl.run there, or do without")
 
 
 def complain(error: WhorlError) -> None:

@@ -1,0 +1,1 @@
+"""Starting again when files change, for development. See README.md."""

@@ -1,0 +1,199 @@
+"""`--reload`, from outside: what is served after a change, and that nobody is ever refused."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Process, read_all, read_response, serve
+from tests.supervisor.workers import alive, children
+from whorl.server.drain import FRESH_SECONDS
+
+APP = """
+import asyncio, time
+{before}
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"{answer}", "more_body": True}})
+    if scope["path"] == "/stream":
+        await asyncio.sleep(3600)
+    if scope["path"] == "/block":
+        print("blocks", flush=True)
+        time.sleep(3600)
+    await send({{"type": "http.response.body", "body": b""}})
+"""
+GET = b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+WITHOUT_WATCHFILES = (
+    "import runpy, sys; sys.modules['watchfiles'] = None; del sys.argv[1:3]; "
+    "runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
+)
+PATIENCE_SECONDS = 20.0
+
+
+class Project:
+    """A directory with an application in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.write("one")
+
+    def write(self, answer: str, before: str = "") -> None:
+        """Change the application; each answer has another length, because bytecode is told apart by whole seconds and
+        the length of the source."""
+        (self.directory / "main.py").write_text(APP.format(answer=answer, before=before))
+
+    @contextlib.contextmanager
+    def serve(self, loop: str = "auto", ready: bool = True, **options: object) -> Iterator[Process]:
+        options = {"reload": True, "reload_delay": 0.05, "port": 0, **options}
+        with serve("main:app", cwd=self.directory, loop=loop, ready=ready, **options) as process:
+            yield process
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def ask(process: Process, path: bytes = b"/") -> str:
+    """The answer; whoever asks is never refused. Who connects and then says nothing for FRESH_SECONDS may find the
+    connection closed, as it happens to a client on a machine that is busy; it asks again."""
+    while True:
+        began, was_prompt = time.monotonic(), False
+        with process.connect(PATIENCE_SECONDS) as client:
+            try:
+                client.sendall(GET % path)
+                was_prompt = time.monotonic() - began < FRESH_SECONDS / 2
+                status, _, content = read_response(client)
+            except ConnectionError:
+                assert not was_prompt
+                continue
+            assert status == 200
+            return content.decode()
+
+
+def ask_until(process: Process, answer: str) -> None:
+    """Ask on and on, until the new code answers."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while ask(process) != answer:
+        assert time.monotonic() < ends
+
+
+def test_a_change_is_served_and_nobody_is_refused(loop_name: str, project: Project) -> None:
+    with project.serve(loop_name) as process:
+        assert ask(process) == "one"
+        project.write("second")
+        ask_until(process, "second")
+        assert process.stop() == 0
+    assert [line for line in process.stderr if "changed: main.py" in line]
+
+
+def test_without_watchfiles(project: Project) -> None:
+    python = (sys.executable, "-c", WITHOUT_WATCHFILES)
+    with project.serve(python=python) as process:
+        process.wait_for_line("watching")
+        assert "every 0.05 s" in process.wait_for_line("watching")
+        project.write("second")
+        ask_until(process, "second")
+
+
+def test_broken_code_is_told_once_and_a_browser_waits_for_the_mend(project: Project) -> None:
+    with project.serve() as process:
+        project.write("broken", "x = (")
+        process.wait_for_line("waiting for a change")
+        answers: list[str] = []
+        asks = threading.Thread(target=lambda: answers.append(ask(process)))
+        asks.start()
+        project.write("mended!!")
+        asks.join(PATIENCE_SECONDS)
+        assert answers == ["mended!!"]
+        assert len([line for line in process.stderr if line.strip() == "x = ("]) == 1
+
+
+def test_code_that_is_broken_from_the_start(project: Project) -> None:
+    project.write("broken", "1 / 0")
+    with project.serve(ready=False) as process:
+        process.wait_for_line("waiting for a change")
+        project.write("mended")
+        process.wait_for_line(" serves ")
+        assert ask(process) == "mended"
+
+
+def test_a_change_during_a_slow_start_is_not_lost(project: Project) -> None:
+    with project.serve() as process:
+        project.write("slowly", "print('imports', flush=True); time.sleep(3600)")
+        process.wait_for_line("imports", "stdout")
+        project.write("third time")
+        assert ask(process) == "third time"
+
+
+def test_an_open_stream_does_not_hold_it_up(loop_name: str, project: Project) -> None:
+    with project.serve(loop_name) as process, process.connect() as stream:
+        stream.sendall(GET % b"/stream")
+        assert b"one" in stream.recv(65536)
+        project.write("second")
+        since = time.monotonic()
+        ask_until(process, "second")
+        assert time.monotonic() - since < 10, "1 s for the stream, and time to start; not 30 s"
+        with contextlib.suppress(ConnectionError):
+            read_all(stream)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_leaves_at_once(project: Project, number: int) -> None:
+    with project.serve() as process:
+        (worker,) = children(process)
+        process.signal(number)
+        assert process.wait(5) == 0
+        assert not alive(worker)
+
+
+def test_it_leaves_at_once_while_code_is_imported_or_broken(project: Project) -> None:
+    project.write("slowly", "print('imports', flush=True); time.sleep(3600)")
+    with project.serve(ready=False) as process:
+        process.wait_for_line("imports", "stdout")
+        project.write("broken", "x = (")
+        process.wait_for_line("waiting for a change")
+        project.write("slowly again", "print('imports again', flush=True); time.sleep(3600)")
+        process.wait_for_line("imports again", "stdout")
+        process.signal(signal.SIGINT)
+        assert process.wait(5) == 0
+
+
+def test_a_second_ctrl_c_ends_a_blocked_server(project: Project) -> None:
+    with project.serve() as process, process.connect() as client:
+        client.sendall(GET % b"/block")
+        process.wait_for_line("blocks", "stdout")
+        process.signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.popen.wait(0.3)
+        process.signal(signal.SIGINT)
+        assert process.wait(5) == 0
+
+
+def test_no_server_outlives_a_parent_that_was_killed(project: Project) -> None:
+    with project.serve() as process:
+        (worker,) = children(process)
+        process.popen.kill()
+        process.popen.wait()
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while alive(worker):
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+
+
+def test_a_port_in_use_is_one_line(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with project.serve(ready=False, port=other.getsockname()[1]) as process:
+            assert process.wait() == 3
+            (line,) = process.stderr
+    assert "is in use" in line
