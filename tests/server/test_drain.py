@@ -4,6 +4,8 @@ application does."""
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -31,6 +33,14 @@ def refuses(process: Process) -> bool:
     return False
 
 
+def a_moment_seconds() -> float:
+    """A second, where 0.15 s is what it takes; more where others use the machine, by how long a Python takes that does
+    nothing, which is 0.02 s."""
+    since = time.monotonic()
+    subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+    return 1.0 + 5 * (time.monotonic() - since)
+
+
 def log(process: Process, words: str) -> list[str]:
     return [line for line in process.stderr if words in line]
 
@@ -42,7 +52,7 @@ def test_idle_it_leaves_at_once_and_without_a_word(fresh: Process, number: int) 
         fresh.signal(number)
         since = time.monotonic()
         assert fresh.wait() == 0
-        assert time.monotonic() - since < 1.0, "0.15 s, and more only where others use the machine"
+        assert time.monotonic() - since < a_moment_seconds()
         assert client.rest() == b""
     assert "lifespan has shut down" in fresh.stdout
     assert not log(fresh, "WARNING")
