@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,8 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         time.sleep(float(query["block"]))
     if "hoard" in query:
         HOARD.append(b"x" * int(query["hoard"]))
+    if "hold" in query:
+        ctypes.PyDLL(None).sleep(int(query["hold"]))  # in C, and Python's lock is held all the time
     if "sleep" in query:
         await asyncio.sleep(float(query["sleep"]))
     content = str(os.getpid()).encode()

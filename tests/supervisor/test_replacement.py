@@ -134,7 +134,17 @@ class TestAccidents:
             assert len(children(server)) == 2
             assert server.stop() == 0
 
+    def test_one_that_cannot_even_answer_is_made_to(self) -> None:
+        """C code that holds Python's lock: no thread of the worker can say anything, but a signal can."""
+        with serve(APP, workers=2, timeout_worker_healthcheck=1) as server:
+            with send(server, "/?hold=60"):
+                wait_for(server, "its event loop has not turned for")
+                wait_for(server, "was killed by SIGABRT: replaced")
+                assert [line for line in server.stderr if "apps.py" in line and line.endswith(" in app")]
+                wait_for(server, "is ready")
+            assert server.stop() == 0
+
     def test_a_slow_start_is_no_reason(self) -> None:
-        """A start-up of 3 s holds up the loop for all of it, with a health check of 1 s."""
+        """A start-up of 2 s holds up the loop for all of it, with a health check of 1 s."""
         with serve(APP, workers=2, timeout_worker_healthcheck=1, environment={"TEST_START_SECONDS": "2"}) as server:
             assert len(server.stderr) == 1

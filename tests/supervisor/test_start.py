@@ -15,6 +15,7 @@ from tests.harness import ROOT, environment_here, serve
 from tests.supervisor.workers import alive, ask, children, send, until
 from whorl.config import Config
 from whorl.errors import ConfigError
+from whorl.platform import Platform
 
 APP = "tests.supervisor.apps:app"
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -103,6 +104,11 @@ class TestRefused:
     def test_an_application_that_is_no_string(self) -> None:
         with pytest.raises(ConfigError, match="give app as a string"):
             Config(print, workers=2)
+
+    def test_on_windows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("whorl.config.relations.HERE", Platform(system="win32"))
+        with pytest.raises(ConfigError, match="workers can only be 1 on Windows"):
+            Config("m:a", workers=2)
 
     @pytest.mark.parametrize(
         "name", ["limit_worker_memory", "limit_worker_lifetime", "timeout_worker_healthcheck", "reuse_port"]

@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 
 from whorl.config import Config
@@ -186,6 +187,8 @@ class Supervisor:
             self._selector.modify(worker.channel.handle, wants, worker)
         else:
             self._selector.unregister(worker.channel.handle)
+            # It is about to end, which takes no time. If it does not, nobody could tell whether it lives.
+            worker.kill_at = min(worker.kill_at or inf, monotonic() + STARTING_SECONDS)
 
     def _hear_ready(self, worker: Worker, name: str, loop: str, urls: list[str]) -> None:
         worker.phase = Phase.SERVING
@@ -390,6 +393,8 @@ class Supervisor:
     def _kill(self, worker: Worker, now: float) -> None:
         """End a worker by force. One that could not even say what holds it up is made to (SIGABRT, faulthandler)."""
         mute = worker.asked_stack and worker.heard < now - STACK_SECONDS and worker.phase is Phase.SERVING
+        if not worker.asked_stack and not self._hurries:
+            self.logger.warning("%s did not leave in time: killed", worker)
         worker.send_signal(signal.SIGABRT if mute else signal.SIGKILL)
         worker.asked_stack = True
         worker.heard = now
