@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.frameworks.here import ABSENT as ABSENT_FRAMEWORKS
 from tests.loops_here import ABSENT, LOOP_PARAMS, LOOPS
 
+PROXIES = ("nginx", "haproxy")
+
 
 def pytest_report_header() -> list[str]:
     absent = [f"NOT TESTED HERE: loop {name} {reason}" for name, reason in ABSENT.items()]
     absent += [f"NOT TESTED HERE: framework {name} {reason}" for name, reason in ABSENT_FRAMEWORKS.items()]
+    absent += [f"NOT TESTED HERE: behind {name}, which is not installed" for name in PROXIES if not shutil.which(name)]
     return [f"loops under test: {', '.join(LOOPS)}", *absent]
 
 

@@ -45,6 +45,7 @@ from whorl.tls.certificates import Certificates
 from whorl.transport.buffered import BufferedConnection
 from whorl.transport.connection import Connection
 from whorl.transport.entrance import Entrance
+from whorl.transport.introduced import BufferedIntroduced, Introduced
 from whorl.transport.shared import Deadlines, Shared
 from whorl.transport.tls import Tls
 from whorl.transport.windows import WindowsConnection
@@ -293,7 +294,7 @@ class Server:
         config = self.config
         certificates = self._certificates
         entrance = entrance_of(config)
-        connect = connector(made, shared, entrance, certificates)
+        connect = connector(made, shared, entrance, certificates, config.proxy_protocol)
         acceptor = Acceptor(made, bounds, connect, config.backlog, self.logger)
         sweep = Sweep(shared, None if certificates is None else certificates.look)
         try:
@@ -381,10 +382,19 @@ class Server:
 
 
 def connector(
-    made: MadeLoop, shared: Shared, entrance: Entrance, certificates: Certificates | None
+    made: MadeLoop, shared: Shared, entrance: Entrance, certificates: Certificates | None, proxy_protocol: str
 ) -> Callable[[], asyncio.Protocol]:
     """What makes the protocol of a new connection."""
     kind = kind_of_connection(made)
+
+    def introduced() -> asyncio.Protocol:
+        connection = kind(shared, entrance)
+        inner = connection if certificates is None else Tls(connection, certificates)
+        front = BufferedIntroduced if isinstance(inner, BufferedConnection) else Introduced
+        return front(inner, connection, proxy_protocol == "require")
+
+    if proxy_protocol != "off":
+        return introduced
     if certificates is None:
         return lambda: kind(shared, entrance)
     return lambda: Tls(kind(shared, entrance), certificates)

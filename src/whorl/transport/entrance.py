@@ -42,10 +42,13 @@ class Entrance:
 
     def judge(self, peer: PeerFacts) -> PeerFacts:
         """Decide, once for a connection, whether its peer is trusted."""
-        if self.headers is not None:
-            peer.trusted = self.trust.unix if peer.client is None else self.trust.admits_peer(peer.client[0])
+        peer.trusted = self.headers is not None and self.trusts(peer)
         peer.special = peer.special or self.hosts is not None
         return peer
+
+    def trusts(self, peer: PeerFacts) -> bool:
+        """Whether the peer's word counts."""
+        return self.trust.unix if peer.client is None else self.trust.admits_peer(peer.client[0])
 
     def look(self, head: RequestHead, peer: PeerFacts) -> PeerFacts:
         """Whom a request comes from.

@@ -37,6 +37,13 @@ class ProxySettings:
         "Forwarded with its host.",
         why="A proxy passes on what it does not set, so no more is believed than nearly every proxy sets.",
     )
+    proxy_protocol: str = setting(
+        "Proxy",
+        "off",
+        Choice(("off", "allow", "require"), {"false": "off"}),
+        "Whether those peers begin a connection with a preamble of the PROXY protocol, version 1 or 2. allow: they "
+        "may. require: a connection without one is closed, and so is one of any other peer.",
+    )
     allowed_hosts: tuple[str, ...] = setting(
         "Proxy",
         (),

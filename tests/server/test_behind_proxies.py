@@ -1,0 +1,146 @@
+"""Behind the real nginx and HAProxy, as the distribution packages them."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import read_response, serve
+from tests.server.client import get
+
+NGINX, HAPROXY = shutil.which("nginx"), shutil.which("haproxy")
+PATIENCE_SECONDS = 10.0
+
+NGINX_CONF = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+    uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass {to};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host inside;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto https;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header X-Forwarded-Port 8443;
+            proxy_set_header X-Forwarded-Prefix /api;
+        }}
+    }}
+}}
+"""
+HAPROXY_CONF = """
+defaults
+    mode {mode}
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+listen front
+    bind 127.0.0.1:{port}
+    {more}
+    server one {to}
+"""
+
+
+@contextmanager
+def running(command: list[str], port: int) -> Iterator[None]:
+    """Run a proxy in the foreground until the block ends; it accepts when the block begins."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            ends = time.monotonic() + PATIENCE_SECONDS
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, process.stderr and process.stderr.read()
+                    assert time.monotonic() < ends
+                    time.sleep(0.02)
+            yield
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ask(port: int, *lines: str) -> tuple[dict[str, Any], tuple[str, int]]:
+    """The scope of a request through the proxy, and the client's own address."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as client:
+        client.sendall(get("/scope", *lines, "X-Tell: scope", "Connection: close"))
+        status, _, content = read_response(client)
+        assert status == 200, content
+        return ast.literal_eval(content.decode()), client.getsockname()
+
+
+@pytest.mark.skipif(
+    NGINX is None, reason="BEHIND NGINX IS NOT TESTED: it is not installed (apt-get install nginx-light)"
+)
+@pytest.mark.parametrize("over", ["tcp", "unix"])
+def test_nginx(over: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"proxy_headers": "x-forwarded", "forwarded_allow_ips": "127.0.0.1"}
+    if over == "unix":
+        options |= {"uds": tmp_path / "s", "forwarded_allow_ips": "unix"}
+    with serve("tests.apps:app", **options) as server:
+        port = free_port()
+        conf = tmp_path / "nginx.conf"
+        to = f"http://unix:{server.address}:" if over == "unix" else f"http://127.0.0.1:{server.port}"
+        conf.write_text(NGINX_CONF.format(folder=tmp_path, port=port, to=to))
+        with running([str(NGINX), "-c", str(conf), "-p", str(tmp_path), "-e", "stderr"], port):
+            scope, _ = ask(port, "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Prefix: /evil")
+    # The client is on this machine: nginx, which is trusted over TCP, appends an address that is trusted as well.
+    assert scope["client"] == (("127.0.0.1", 0) if over == "unix" else ("6.6.6.6", 0))
+    assert (scope["scheme"], scope["root_path"], scope["path"]) == ("https", "/api", "/api/scope")
+    assert (b"host", b"a:8443") in scope["headers"]
+    assert scope["extensions"]["whorl.proxy"]["host"] == b"inside"
+
+
+@pytest.mark.skipif(
+    HAPROXY is None, reason="BEHIND HAPROXY IS NOT TESTED: it is not installed (apt-get install haproxy)"
+)
+@pytest.mark.parametrize(
+    ("mode", "send", "uds"),
+    [
+        ("http", "", False),
+        ("tcp", "send-proxy", False),
+        ("tcp", "send-proxy-v2", False),
+        ("tcp", "send-proxy-v2 proxy-v2-options crc32c,unique-id", True),
+    ],
+)
+def test_haproxy(mode: str, send: str, uds: bool, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"uds": tmp_path / "s", "forwarded_allow_ips": "unix"} if uds else {}
+    if send:
+        options["proxy_protocol"] = "require"
+    with serve("tests.apps:app", **options) as server:
+        port = free_port()
+        more = "option forwardfor" if mode == "http" else "unique-id-format the-%pid" if uds else ""
+        to = f"unix@{server.address}" if uds else f"127.0.0.1:{server.port}"
+        conf = tmp_path / "haproxy.cfg"
+        conf.write_text(HAPROXY_CONF.format(mode=mode, port=port, more=more, to=f"{to} {send}"))
+        with running([str(HAPROXY), "-db", "-q", "-f", str(conf)], port):
+            scope, ours = ask(port)
+    told = scope["extensions"]["whorl.proxy"]
+    if send:
+        assert (scope["client"], scope["server"]) == (ours, ("127.0.0.1", port))
+        assert told["protocol"] == (1 if send == "send-proxy" else 2)
+        assert ("unique_id" in told) is uds
+    else:
+        assert scope["client"] == (ours[0], 0)
