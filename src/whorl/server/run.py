@@ -11,11 +11,13 @@ import logging
 import os
 import sys
 from contextlib import nullcontext
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from whorl.config import Config
 from whorl.config.places import UnixPlace
 from whorl.loops import Feature, MadeLoop, resolve
+from whorl.observe.logs import ERROR_LOGGER
+from whorl.server.complaints import Complaints
 from whorl.server.keeper import Keeper
 from whorl.server.notify import Notifier
 from whorl.server.server import Server
@@ -47,8 +49,7 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     if config.speaks_tls:
         needs.append(Feature.TLS)
     made = resolve(config.loop).make(*needs)
-    # There is a loop that calls its handler without naming itself.
-    made.loop.set_exception_handler(lambda *arguments: complain_of_failure(made.loop, arguments[-1]))
+    made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(ERROR_LOGGER)))
     keeper = keeper or Keeper()
     server = Server(config, keeper)
     renews = renewing(server.renew_certificates) if config.renews_certificates else nullcontext()
@@ -112,12 +113,6 @@ def end_process() -> NoReturn:
         except (OSError, ValueError):
             pass
     os._exit(0)
-
-
-def complain_of_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The loop's exception handler: as it would be, but an impatient second Ctrl+C is no failure of the task it hit."""
-    if not isinstance(context.get("exception"), KeyboardInterrupt):
-        loop.default_exception_handler(context)
 
 
 def prepend_app_dir(app_dir: str) -> None:
