@@ -12,6 +12,7 @@ import pytest
 from tests.harness import Process, serve
 from tests.server.client import Client, get
 from tests.server.conftest import Pool, watched
+from tests.server.peer import Peer
 
 WHOLE = (
     "X-Forwarded-For: 6.6.6.6, 192.0.2.43:4711",
@@ -79,6 +80,13 @@ def test_a_stranger_is_not_believed(pool: Pool, loop_name: str) -> None:
     (scope,), ours = scopes(server, get("/scope", *WHOLE, "Forwarded: for=6.6.6.6"))
     assert (scope["client"], scope["scheme"], scope["root_path"]) == (ours, "http", "")
     assert "whorl.proxy" not in scope["extensions"]
+
+
+def test_a_websocket_is_told_the_same(server: Process) -> None:
+    with Peer(server, "/scope", "X-Forwarded-For: 192.0.2.43", "X-Forwarded-Proto: https") as peer:
+        scope = ast.literal_eval(peer.text())
+        assert (scope["type"], scope["scheme"], scope["client"]) == ("websocket", "wss", ("192.0.2.43", 0))
+        assert scope["extensions"]["whorl.proxy"] == {"peer": peer.socket.getsockname()}
 
 
 def test_off_is_off(pool: Pool, loop_name: str) -> None:

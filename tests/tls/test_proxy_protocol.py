@@ -23,3 +23,14 @@ def test_it_comes_before_the_handshake(
     assert scope["scheme"] == "https"
     assert "tls" in scope["extensions"]
     assert scope["extensions"]["whorl.proxy"]["protocol"] == 1
+
+
+def test_a_handshake_without_it_is_not_answered(pool: Pool, loop_name: str, certificate: dict[str, object]) -> None:
+    server = pool.server(loop=loop_name, proxy_protocol="require", **certificate)
+    for octets in (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n", b"PROXY nonsense\r\n"):
+        with server.connect() as client:
+            client.sendall(octets)
+            try:
+                assert client.recv(100) == b""
+            except ConnectionResetError:
+                pass
