@@ -63,7 +63,6 @@ def test_serves_and_leaves_in_order(loop_name: str) -> None:
     assert "lifespan has shut down" in process.stdout
 
 
-@pytest.mark.parametrize("loop_name", ["asyncio", "uvloop"])  # rloop cannot stop accepting and keep its clients
 def test_hup_takes_new_workers_and_finishes_with_the_old(loop_name: str) -> None:
     with gunicorn("tests.apps:app", WHORL_LOOP=loop_name) as process, Client(process) as client:
         client.send(get(script=[start(), body(b"one", True), ("print", "here"), ("sleep", 0.5), body(b"two")]))
