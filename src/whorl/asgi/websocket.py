@@ -208,6 +208,9 @@ class Session(Exchange):
         if isinstance(event, Ping):
             if self._codec.state is not State.CLOSED:
                 self._carrier.write(self._codec.take_pongs())
+            if self._carrier.writing_blocked:  # it pings, and does not read: that must not fill our memory
+                self._is_paused = True
+                self._carrier.pause_reading()
         elif isinstance(event, (Close, Failure)):
             self._is_broken = isinstance(event, Failure)
             if self._codec.state is State.CLOSED:
