@@ -39,6 +39,14 @@ NOTIFY_SECONDS = 1.0
 # Gunicorn's default is for workers that a waiting client keeps from serving others. Ours suits a balancer in front.
 GUNICORN_KEEPALIVE_SECONDS = 2
 
+TLS_SETTINGS = {  # ours: Gunicorn's
+    "ssl_certfile": "certfile",
+    "ssl_keyfile": "keyfile",
+    "ssl_ca_certs": "ca_certs",
+    "ssl_cert_reqs": "cert_reqs",
+    "ssl_ciphers": "ciphers",
+}
+
 
 class WhorlWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     """One process of Gunicorn's, serving with Whorl."""
@@ -131,6 +139,10 @@ def options_from(cfg: Any, descriptors: list[int]) -> dict[str, object]:
     }
     if cfg.keepalive != GUNICORN_KEEPALIVE_SECONDS:
         options["timeout_keep_alive"] = float(cfg.keepalive)
+    for ours, theirs in TLS_SETTINGS.items():
+        value = getattr(cfg, theirs)
+        if value and cfg.is_ssl:
+            options[ours] = value
     return options
 
 

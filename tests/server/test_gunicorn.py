@@ -14,6 +14,7 @@ import pytest
 
 from tests.harness import Process, environment_here, read_response
 from tests.server.client import Client, body, get, start, until
+from tests.tls.client import Authority, TlsClient
 
 pytest.importorskip("gunicorn")
 
@@ -51,6 +52,14 @@ def answers(process: Process) -> bool:
     with process.connect() as client:
         client.sendall(get())
         return read_response(client)[0] == 200
+
+
+def test_its_settings_for_tls_are_ours(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    paths = authority.issue("localhost")
+    with gunicorn("tests.apps:app", *(f"--{name[4:]}={path}" for name, path in paths.items())) as process:
+        with TlsClient(process, authority.context()) as client:
+            assert client.ask(get()).content == b"hello"
 
 
 def test_serves_and_leaves_in_order(loop_name: str) -> None:

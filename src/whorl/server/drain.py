@@ -24,6 +24,9 @@ HURRIED_SECONDS = 0.5
 # How long a new connection may stay silent while the server leaves.
 FRESH_SECONDS = 0.1
 
+# And how long a TLS handshake may go on: it is a round trip more, or two.
+HANDSHAKE_SECONDS = 1.0
+
 
 async def drain(
     shared: Shared, bound_seconds: float | None, hurry: asyncio.Future[None], idle_seconds: float = 0.0
@@ -50,7 +53,10 @@ async def drain(
     for connection in tuple(shared.connections):
         connection.leave_websocket()
     # A client that has just connected is about to send: closing under it would lose a request.
-    loop.call_later(max(FRESH_SECONDS, idle_seconds), close_unheard, shared)
+    loop.call_later(max(FRESH_SECONDS, idle_seconds), close_unheard, shared, FRESH)
+    handshake_seconds = max(HANDSHAKE_SECONDS, idle_seconds)
+    loop.call_later(handshake_seconds, close_unheard, shared, HANDSHAKE)
+    loop.call_later(handshake_seconds + FRESH_SECONDS, close_unheard, shared, FRESH)
     ends = None if bound_seconds is None else loop.time() + bound_seconds
     while (shared.connections or shared.service.running) and not hurry.done():
         left_seconds = None if ends is None else ends - loop.time()
@@ -70,14 +76,13 @@ async def drain(
         await asyncio.sleep(0)
 
 
-def close_unheard(shared: Shared, turns: int = 2) -> None:
-    """Close the connections that have said nothing; but first read what they may have said, because there are loops
+def close_unheard(shared: Shared, phase: Phase, turns: int = 2) -> None:
+    """Close the connections that have said nothing in this phase; but first read what they may have said, because there are loops
     that look at their clocks before they look at their sockets, and this process may have been held up."""
     if turns:
-        shared.service.loop.call_soon(close_unheard, shared, turns - 1)
+        shared.service.loop.call_soon(close_unheard, shared, phase, turns - 1)
     else:
-        close_all(shared, FRESH)
-        close_all(shared, HANDSHAKE)
+        close_all(shared, phase)
 
 
 def close_all(shared: Shared, phase: Phase) -> None:

@@ -8,6 +8,7 @@ TLS 1.2 at least; no compression (CRIME), no renegotiation, session tickets as O
 from __future__ import annotations
 
 import importlib
+import inspect
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -140,6 +141,9 @@ def made_by(config: Config, table: TableOfCertificate | None) -> ssl.SSLContext:
     name = factory if isinstance(factory, str) else getattr(factory, "__qualname__", repr(factory))
     try:
         context = (imported(factory) if isinstance(factory, str) else factory)(config, usual)
+        if inspect.iscoroutine(context):
+            context.close()  # or Python warns that nobody awaited it
+            raise TypeError("it is an async function, and must be a plain one")
         context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
     except StartError:
         raise
