@@ -77,8 +77,8 @@ async def drain(
 
 
 def close_unheard(shared: Shared, phase: Phase, turns: int = 2) -> None:
-    """Close the connections that have said nothing in this phase; but first read what they may have said, because there are loops
-    that look at their clocks before they look at their sockets, and this process may have been held up."""
+    """Close the connections that have said nothing in this phase; but first read what they may have said, because there
+    are loops that look at their clocks before they look at their sockets, and this process may have been held up."""
     if turns:
         shared.service.loop.call_soon(close_unheard, shared, phase, turns - 1)
     else:
