@@ -32,7 +32,7 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, reading_
     session = SimpleNamespace(closing_state=state, was_pinged=was_pinged)
     for name in ("ping", "ping_unanswered", "answer_close"):
         setattr(session, name, note(name))
-    check_websocket(connection, session, BEGAN + seconds)  # type: ignore[arg-type]
+    check_websocket(connection, session, BEGAN + seconds, BEGAN + seconds)  # type: ignore[arg-type]
     if called == ["ping"] or reading_paused:
         assert connection.since == BEGAN + seconds, "the next wait is counted from here"
     return called
