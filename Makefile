@@ -4,7 +4,8 @@ VENV := .venv
 # The other interpreters that this machine has: on the PATH, or through pyenv.
 OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
-PYTEST := -m pytest -n 2 -q
+# More processes than two cores: much of what is tested waits.
+PYTEST := -m pytest -n 3 -q
 
 .PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws frameworks docs clean bench bench-compare bench-instructions
 
@@ -33,7 +34,8 @@ lint: $(VENV)/test
 suite: $(VENV)/test
 	$(VENV)/bin/python $(PYTEST)
 
-# Every other CPython that is here runs the suite too; the frameworks are tested on one of them.
+# Every other CPython that is here runs the suite too, on the two loops that depend on it most; what other programs bring
+# along (frameworks, Gunicorn, proxies) is tested on one of them.
 others: $(VENV)/test
 	@for entry in $(OTHERS); do \
 	  version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version; \
@@ -41,7 +43,7 @@ others: $(VENV)/test
 	  echo "== CPython $$version"; \
 	  [ -x $$venv/bin/python ] || $$python -m venv $$venv || exit 1; \
 	  [ $$venv/test -nt pyproject.toml ] || { $$venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && touch $$venv/test; } || exit 1; \
-	  $$venv/bin/python $(PYTEST) --ignore tests/frameworks || exit 1; \
+	  TEST_LOOPS="asyncio uvloop" $$venv/bin/python $(PYTEST) --ignore tests/frameworks --ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py || exit 1; \
 	done
 
 fuzz: $(VENV)/test

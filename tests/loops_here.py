@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from whorl.loops.registry import KNOWN, why_absent
 from whorl.platform import HERE
 
-WANTED = ("asyncio", "uvloop", "rloop", "zuvloop", "winloop")
+WANTED = os.environ.get("TEST_LOOPS", "asyncio uvloop rloop zuvloop winloop").split()
+"""TEST_LOOPS names fewer, for a run that is to be short; the report's header says which were tested."""
 
 ABSENT = {known.name: reason for known in KNOWN if known.name in WANTED and (reason := why_absent(known, HERE))}
 """Name -> why it is not tested here, as the end of a sentence that begins with the name."""

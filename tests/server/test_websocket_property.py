@@ -61,8 +61,8 @@ class Speaker:
         parts = [octets[at : at + size] for at in range(0, len(octets), size)] or [b""]
         send = self.protocol.send_text if isinstance(message, str) else self.protocol.send_binary
         send(parts[0], fin=len(parts) == 1)
-        for part in parts[1:]:
-            self.protocol.send_continuation(part, fin=part is parts[-1])
+        for left, part in zip(range(len(parts) - 2, -1, -1), parts[1:], strict=True):
+            self.protocol.send_continuation(part, fin=not left)
             self.protocol.send_ping(b"between")
 
     def messages(self, count: int) -> list[str | bytes]:
