@@ -34,8 +34,10 @@ lint: $(VENV)/test
 suite: $(VENV)/test
 	$(VENV)/bin/python $(PYTEST)
 
-# Every other CPython that is here runs the suite too, on the two loops that depend on it most; what other programs bring
-# along (frameworks, Gunicorn, proxies) is tested on one of them.
+# Every other CPython that is here runs the suite too, on one loop each, so that all of it stays short. What starts many
+# processes or other programs is tested on one interpreter.
+ELSEWHERE := --ignore tests/frameworks --ignore tests/supervisor --ignore tests/reload \
+	--ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py
 others: $(VENV)/test
 	@for entry in $(OTHERS); do \
 	  version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version; \
@@ -43,7 +45,8 @@ others: $(VENV)/test
 	  echo "== CPython $$version"; \
 	  [ -x $$venv/bin/python ] || $$python -m venv $$venv || exit 1; \
 	  [ $$venv/test -nt pyproject.toml ] || { $$venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && touch $$venv/test; } || exit 1; \
-	  TEST_LOOPS="asyncio uvloop" $$venv/bin/python $(PYTEST) --ignore tests/frameworks --ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py || exit 1; \
+	  [ $$version = 3.12 ] && loop=asyncio || loop=uvloop; \
+	  TEST_LOOPS=$$loop $$venv/bin/python $(PYTEST) $(ELSEWHERE) || exit 1; \
 	done
 
 fuzz: $(VENV)/test
