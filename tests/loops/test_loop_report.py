@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
