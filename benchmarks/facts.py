@@ -10,22 +10,9 @@ from pathlib import Path
 
 from benchmarks.contenders import ROOT, installed
 from benchmarks.cores import Cores
+from benchmarks.install import PEERS
 
 __all__ = ["commit", "facts"]
-
-PEERS = (
-    "uvicorn",
-    "httptools",
-    "zttp",
-    "granian",
-    "gunicorn",
-    "gunicorn_h1c",
-    "hypercorn",
-    "websockets",
-    "wsproto",
-    "fastapi",
-    "django",
-)
 
 
 def facts(rounds: int, seconds: int, cores: Cores, nginx: Path | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.fault import CannotRun
 
-__all__ = ["Place", "main"]
+__all__ = ["PEERS", "Place", "main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-bench"
@@ -25,10 +25,8 @@ PREFERRED = "3.13"
 VERSIONS = (PREFERRED, "3.14", "3.12", "3.11")
 """In the order in which they are looked for."""
 UVLOOP = "uvloop==0.22.1"
-# Whorl's own needs come first: it is measured from the checkout and is not installed.
-PACKAGES = (
-    "click",
-    UVLOOP,
+# The other servers, and what rows and servers are made of.
+PEERS = (
     "uvicorn",
     "httptools",
     "zttp",
@@ -40,8 +38,9 @@ PACKAGES = (
     "wsproto",
     "fastapi",
     "django",
-    "matplotlib",
 )
+# Whorl's own needs come first: it is measured from the checkout and is not installed.
+PACKAGES = ("click", UVLOOP, *PEERS, "matplotlib")
 VERSION_CODE = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
