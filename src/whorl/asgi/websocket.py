@@ -13,12 +13,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from whorl.asgi.arrival import Arrival
 from whorl.asgi.carrier import Carrier
-from whorl.asgi.exchange import COMPLETE, CUT, OPEN, Exchange, as_bytes
+from whorl.asgi.exchange import COMPLETE, CUT, OPEN, TOLD, Exchange, as_bytes
 from whorl.asgi.service import Service
+from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
 from whorl.asgi.types import Message
 from whorl.http1.head import RequestHead
 from whorl.websocket.closing import ABNORMAL, NORMAL
@@ -44,6 +45,20 @@ LEAVING = "The server is leaving."
 # has no content (RFC 9110 section 8.6).
 NOT_THEIRS = frozenset((b"upgrade", b"content-length"))
 NOT_THEIRS_PREFIX = b"sec-websocket-"
+
+
+class Ending(NamedTuple):
+    """How it ends, as the application hears it.
+
+    Attributes:
+        code: of websocket.disconnect.
+        reason: of websocket.disconnect.
+        broken: whether the peer broke the protocol.
+    """
+
+    code: int
+    reason: str = ""
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +92,16 @@ class Session(Exchange):
     """
 
     __slots__ = (
-        "_app_is_busy",
         "_carrier",
         "_codec",
         "_ending",
         "_handshake",
-        "_is_broken",
-        "_is_greeted",
-        "_is_owed",
         "_is_paused",
         "_limits",
         "_queue",
         "_queued_size",
         "_receivers",
+        "_turn",
         "was_pinged",
     )
 
@@ -111,11 +123,8 @@ class Session(Exchange):
         self._queue: deque[str | bytes] = deque()
         self._queued_size = 0
         self._receivers: list[Arrival] = []
-        self._ending: tuple[int, str] | None = None  # what the application hears when the queue is empty
-        self._is_greeted = False
-        self._app_is_busy = False  # with a message: it has not come back for the next one
-        self._is_owed = False  # our Close frame, as soon as the application has dealt with what came before
-        self._is_broken = False
+        self._ending: Ending | None = None  # what the application hears when the queue is empty
+        self._turn: Turn = FREE
         self._is_paused = False
         self.was_pinged = False
 
@@ -123,19 +132,19 @@ class Session(Exchange):
 
     async def receive(self) -> Message:
         """ASGI receive(): websocket.connect, the messages in their order, then websocket.disconnect."""
-        if not self._is_greeted:
-            self._is_greeted = True
+        if self.their_state is not TOLD:
+            self.their_state = TOLD
             return {"type": "websocket.connect"}
         queue = self._queue
         if queue:
             event = queue.popleft()
             self._queued_size -= len(event)
-            self._app_is_busy = True
             if self._is_paused:
                 self._go_on()
             return as_message(event)
-        self._app_is_busy = False
-        if self._is_owed:
+        if self._turn is BUSY:
+            self._turn = FREE
+        elif self._turn is DUE:
             self._pay()
         while self._ending is None and self.our_state < COMPLETE:
             receiver = Arrival(self.service.loop)
@@ -147,8 +156,8 @@ class Session(Exchange):
                 raise
             if received is not None:
                 return as_message(received)
-        code, reason = self._ending or (ABNORMAL, "")
-        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+        ending = self._ending or Ending(ABNORMAL)
+        return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
 
     def _put_back(self, receiver: Arrival) -> None:
         """Whoever waited was cancelled; what it was given in the same turn of the loop is the next one's."""
@@ -158,6 +167,7 @@ class Session(Exchange):
         elif (event := receiver.result()) is not None:
             self._queue.appendleft(event)
             self._queued_size += len(event)
+            self._turn = NEXT_TURN[self._turn][Passing.MESSAGE]
 
     def receive_octets(self, data: bytes, at_once: int = 0) -> None:
         """Take what came from the peer.
@@ -190,11 +200,11 @@ class Session(Exchange):
         """Give a message to who waits for it, or keep it."""
         if self._ending is not None:
             return  # it crossed our Close frame, or the server is leaving
+        self._turn = BUSY
         receivers = self._receivers
         while receivers:
             receiver = receivers.pop(0)
             if not receiver.done():
-                self._app_is_busy = True
                 if at_once:
                     receiver.hand_over(event)
                 else:
@@ -212,11 +222,11 @@ class Session(Exchange):
                 self._is_paused = True
                 self._carrier.pause_reading()
         elif isinstance(event, (Close, Failure)):
-            self._is_broken = isinstance(event, Failure)
+            broken = isinstance(event, Failure)
             if self._codec.state is State.CLOSED:
-                self._carrier.websocket_ended(self._is_broken)
+                self._carrier.websocket_ended(broken)
             else:
-                self._end(event.code, event.reason)
+                self._end(Ending(event.code, event.reason, broken))
 
     def _is_full(self) -> bool:
         """Whether the application, or a peer that pings and does not read, has enough to do."""
@@ -299,26 +309,26 @@ class Session(Exchange):
         """Our Close frame, by the application's will; what it has not received it does not want any more."""
         frame = self._codec.close(code, reason)
         self.our_state = COMPLETE
-        self._ending = self._ending or (code, reason)
-        self._is_owed = False
+        self._ending = self._ending or Ending(code, reason)
+        self._turn = OVER
         self._queue.clear()
         self._queued_size = 0
         self._closed(frame)
 
-    def _end(self, code: int, reason: str) -> None:
+    def _end(self, ending: Ending) -> None:
         """The peer or the server ends it: our Close frame goes once the application has dealt with what it holds."""
-        self._ending = (code, reason)
-        self._is_owed = True
-        if not self._queue and not self._app_is_busy:
+        self._ending = ending
+        self._turn = NEXT_TURN[self._turn][Passing.ENDED]
+        if self._turn is OVER:
             self._pay()
 
     def _pay(self) -> None:
-        """Send the Close frame that is owed."""
+        """Send the Close frame that is due."""
         assert self._ending is not None
-        self._is_owed = False
+        self._turn = OVER
         self.our_state = CUT
         # Where the peer has ended its side the codec knows better what to answer.
-        code, reason = self._ending if self._codec.state is State.OPEN else (NORMAL, "")
+        code, reason = self._ending[:2] if self._codec.state is State.OPEN else (NORMAL, "")
         self._closed(self._codec.close(code, reason))
 
     def _closed(self, frame: bytes) -> None:
@@ -327,7 +337,7 @@ class Session(Exchange):
         self._wake()
         carrier.write(frame)
         if self._codec.state is State.CLOSED:
-            carrier.websocket_ended(self._is_broken)
+            carrier.websocket_ended(self._ending is not None and self._ending.broken)
         else:
             carrier.progressed()
             if self._is_paused:
@@ -351,8 +361,8 @@ class Session(Exchange):
         """The peer has gone without a Close frame, or does not wait for ours."""
         if self.our_state is OPEN:
             self.our_state = CUT
-        self._ending = self._ending or (ABNORMAL, "")
-        self._is_owed = False
+        self._ending = self._ending or Ending(ABNORMAL)
+        self._turn = OVER
         super().client_left()
 
     def resume_writing(self) -> None:
@@ -364,7 +374,7 @@ class Session(Exchange):
     def server_leaves(self) -> None:
         """The server is to leave: the application deals with what it has received, and the peer may come again."""
         if self.our_state is OPEN and self._ending is None:
-            self._end(SERVICE_RESTART, LEAVING)
+            self._end(Ending(SERVICE_RESTART, LEAVING))
 
     @property
     def closing_state(self) -> State:
@@ -378,7 +388,8 @@ class Session(Exchange):
 
     def ping_unanswered(self) -> None:
         """It seems not to be."""
-        self._ending = (ABNORMAL, PING_UNANSWERED)
+        self._ending = Ending(ABNORMAL, PING_UNANSWERED, broken=True)
+        self._turn = OVER
         self.our_state = CUT
         self._wake()
         self._carrier.write(self._codec.close(INTERNAL_ERROR, PING_UNANSWERED))
@@ -386,7 +397,7 @@ class Session(Exchange):
 
     def answer_close(self) -> None:
         """The peer has waited long enough for our Close frame."""
-        if self._is_owed:
+        if self._turn is DUE:
             self._pay()
 
     def _wake(self) -> None:
