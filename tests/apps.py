@@ -237,6 +237,16 @@ class Script:
             await self.send({"type": "websocket.send", "text": message["text"], "bytes": message["bytes"]})
         await self.note(message)
 
+    async def echo_until_shutdown(self, words: str, code: int, reason: str) -> None:
+        """Echo messages until the server is to leave; then say something last, for which there is much to do, and
+        close."""
+        echoing = asyncio.create_task(self.echo_all())
+        await whorl.shutdown().wait()
+        await asyncio.sleep(0.1)
+        await self.send({"type": "websocket.send", "text": words})
+        await self.send({"type": "websocket.close", "code": code, "reason": reason})
+        await echoing
+
 
 VERBS: dict[str, Any] = {
     name: value for name, value in vars(Script).items() if not name.startswith("_") and name not in ("run",)

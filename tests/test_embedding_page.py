@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.harness import environment_here
+import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
+
+from tests.harness import environment_here, serve
 
 PAGE = Path(__file__).parents[1] / "docs" / "embedding.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -62,3 +66,20 @@ def test_a_stream_ends(tmp_path: Path) -> None:
         "asyncio.run(main())\n"
     )
     assert "still here" in run(tmp_path, "-W", "error", "-c", text)
+
+
+def test_a_websocket_says_goodbye(tmp_path: Path) -> None:
+    pytest.importorskip("starlette")
+    routes = "\nfrom starlette.applications import Starlette\nfrom starlette.routing import WebSocketRoute\n"
+    text = block("async def feed") + routes + 'app = Starlette(routes=[WebSocketRoute("/", feed)])\n'
+    (tmp_path / "main.py").write_text(text)
+    with serve("main:app", app_dir=str(tmp_path)) as server, connect(f"ws://127.0.0.1:{server.port}/") as client:
+        client.send("hello")
+        assert client.recv(20) == "hello"
+        server.popen.terminate()
+        assert client.recv(20) == "back in a minute"
+        with pytest.raises(ConnectionClosedError) as closed:
+            client.recv(20)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "moved")
+        assert server.wait() == 0

@@ -20,6 +20,10 @@ PING_TIMEOUT_SECONDS = 1.5  # the clients here are tests on a busy machine
 MUCH_BYTES = 40_000_000  # more than the kernel takes for a reader that does not read
 
 
+def says(text: str) -> dict[str, str]:
+    return {"type": "websocket.send", "text": text}
+
+
 @pytest.fixture
 def quick(pool: Pool, loop_name: str) -> Iterator[Process]:
     """A server that pings soon, gives up soon, and queues little."""
@@ -174,7 +178,7 @@ class TestLeaving:
             ("hear",),
             ("hear",),
             ("sleep", 0.5),
-            {"type": "websocket.send", "text": "the answer"},
+            says("the answer"),
             ("hear",),
         ]
         with serve("tests.apps:app", loop=loop_name) as server:
@@ -197,6 +201,30 @@ class TestLeaving:
                 assert peer.closing() == (1012, "The server is leaving.")
                 assert server.wait() == 0
                 assert time.monotonic() - since < 5
+        assert f"{name} has cleaned up" in server.stdout
+
+    def test_an_application_that_asks_says_goodbye_itself(self, loop_name: str) -> None:
+        goodbye = ("echo_until_shutdown", "goodbye", 4001, "come again")
+        with serve("tests.apps:app", loop=loop_name) as server:
+            with Peer(server, "/", script=[("hear",), ACCEPTS, goodbye]) as peer:
+                peer.send(frame(TEXT, b"x"))
+                assert peer.text() == "x"
+                server.signal(signal.SIGTERM)
+                assert peer.text() == "goodbye"
+                assert peer.closing() == (4001, "come again")
+                peer.send(close(4001))
+                assert peer.rest() == b""
+            assert server.wait(10) == 0, "and long before timeout_graceful_shutdown, 30 s"
+        assert not [line for line in server.stderr if "did not finish in time" in line]
+
+    def test_the_bound_holds_for_one_that_asks_and_does_not(self, loop_name: str, name: str) -> None:
+        steps = [ACCEPTS, ("wait_for_shutdown",), says("a moment"), ("note_cancellation",)]
+        with serve("tests.apps:app", loop=loop_name, timeout_graceful_shutdown=0.3) as server:
+            with Peer(server, "/", script=steps, name=name) as peer:
+                server.signal(signal.SIGTERM)
+                assert peer.text() == "a moment"
+                assert peer.closing() == (1012, "The server is leaving.")
+                assert server.wait(10) == 0
         assert f"{name} has cleaned up" in server.stdout
 
     def test_a_client_that_does_not_answer_the_close_does_not_hold_it_up(self, loop_name: str) -> None:

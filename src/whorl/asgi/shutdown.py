@@ -5,15 +5,17 @@
 
 ASGI has no message for it: `http.disconnect` says that the client left, and lifespan's shutdown comes when all requests
 have ended. A context variable carries it, which reaches everything that runs for the application (requests, lifespan,
-tasks and threads that they start) and costs a request nothing. `server` begins it, before it drains.
+tasks and threads that they start) and costs a request nothing. `server` begins it, before it drains. Where an
+application asks inside a WebSocket, it is the application that says goodbye to the peer, and not the server.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
+from typing import Protocol
 
-__all__ = ["SHUTDOWN", "Shutdown", "shutdown"]
+__all__ = ["ASKER", "SHUTDOWN", "Shutdown", "shutdown"]
 
 
 class Shutdown:
@@ -43,10 +45,28 @@ SHUTDOWN: ContextVar[Shutdown] = ContextVar("whorl.shutdown")
 """The shutdown of the server that runs this code."""
 
 
+class Asker(Protocol):
+    """Whoever wants to know that the application has asked."""
+
+    def asked_for_shutdown(self) -> None:
+        """The application has; it may have done so in a thread."""
+
+
+ASKER: ContextVar[Asker] = ContextVar("whorl.shutdown.asker")
+"""The WebSocket session that the code runs for."""
+
+
 def shutdown() -> Shutdown:
     """The shutdown of the server that runs the calling code.
+
+    A WebSocket whose application has called this is not closed by the server when it leaves: the application does that,
+    with the code and the last words that it likes. One that has not done so within `timeout_graceful_shutdown` is
+    cancelled, and closed with 1012.
 
     Returns:
         One that never begins, where the code does not run under Whorl: under another server, or in a test.
     """
+    asker = ASKER.get(None)
+    if asker is not None:
+        asker.asked_for_shutdown()
     return SHUTDOWN.get(None) or Shutdown()
