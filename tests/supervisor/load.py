@@ -10,10 +10,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from tests.harness import Process
+from typing import Protocol
 
 PAUSE_SECONDS = 0.002
+
+
+class Place(Protocol):
+    """Where a server is, such as a `Process`."""
+
+    stderr: list[str]
+
+    def connect(self) -> socket.socket: ...
 
 
 @dataclass
@@ -29,16 +36,16 @@ class Load:
         sent: how many requests were sent.
         answered: how many were answered with 200.
         failed: what went wrong with the others.
-        pids: the workers that answered.
+        voices: who answered, as they call themselves: workers by their process's number.
     """
 
-    process: Process
+    process: Place
     keeping: int = 2
     short: int = 2
     sent: int = 0
     answered: int = 0
     failed: list[str] = field(default_factory=list)
-    pids: set[int] = field(default_factory=set)
+    voices: set[str] = field(default_factory=set)
     _over: bool = False
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -55,6 +62,12 @@ class Load:
         self._over = True
         for thread in self._threads:
             thread.join()
+
+    def taken_voices(self) -> list[str]:
+        """Who answered since this was asked last."""
+        with self._lock:
+            voices, self.voices = self.voices, set()
+        return sorted(voices)
 
     def check(self) -> None:
         """Nothing failed, and something was asked."""
@@ -103,6 +116,6 @@ class Load:
             raise ConnectionError(f"status {status}, {len(content)} of {length} octets")
         with self._lock:
             self.answered += 1
-            self.pids.add(int(content))
+            self.voices.add(content.decode())
         time.sleep(PAUSE_SECONDS)
         return closes
