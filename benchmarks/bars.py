@@ -70,9 +70,15 @@ BARS_BY_PEER = (
     *against_peers(WAITING, 0.65, 0.50, 0.75),
     *against_peers(("accesslog",), 0.40, 0.50, 0.45),
 )
+TLS = ("tls_hello", "tls_10k")
+HANDSHAKES = ("tls_full", "tls_resume")
 BARS = (
     *(Bar(row, 0.60, "Uvicorn httptools") for row in ("ws32", "ws1k", "ws64k")),
     Bar("hello", 0.42, "Uvicorn httptools", loop="asyncio"),
+    *(Bar(row, 0.55, "Uvicorn httptools") for row in TLS),
+    *(Bar(row, 0.42, "Uvicorn httptools", loop="asyncio") for row in TLS),
+    *(Bar(row, 0.90, "Granian") for row in TLS),
+    *(Bar(row, 1.00, "Uvicorn httptools", loop=loop) for row in HANDSHAKES for loop in (MAIN, "asyncio")),
     Bar("hello", 2.3, "C, epoll, no HTTP", peer_loop=""),
     Bar("half", 1.0, "Uvicorn httptools", figure="p99_us"),
     Bar("pathsend100m", 0.50, WHORL, peer_row="readsend100m"),

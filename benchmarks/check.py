@@ -11,6 +11,7 @@ import http.client
 from contextlib import closing
 
 from benchmarks.apps import plain
+from benchmarks.certificate import HOST
 from benchmarks.fault import Fault
 from benchmarks.process import Server
 from benchmarks.rows import WEBSOCKET_ROWS, Load, Request, Row
@@ -40,7 +41,10 @@ def check(server: Server, row: Row) -> int:
 
 
 def connect(server: Server) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
+    context = server.client_context
+    if context is None:
+        return http.client.HTTPConnection(HOST, server.port, timeout=TIMEOUT_SECONDS)
+    return http.client.HTTPSConnection(HOST, server.port, timeout=TIMEOUT_SECONDS, context=context)
 
 
 def examine(server: Server, row: Row, client: http.client.HTTPConnection) -> int:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.rows import FLOOR_ROW, ROWS, WEBSOCKET_ROWS, Row
+from benchmarks.certificate import Certificate
+from benchmarks.rows import FLOOR_ROWS, ROWS, TLS_ROWS, WEBSOCKET_ROWS, Row
 
 __all__ = ["OLD_UVLOOP", "Contender", "Group", "Start", "groups", "whorl"]
 
@@ -25,13 +26,26 @@ CONNECTIONS = 20_000
 
 @dataclass(frozen=True)
 class Start:
-    """What a server is to serve. Attributes: app: its import string; access_log: whether a line per request is
-    written; folder: for files of its own."""
+    """What a server is to serve.
+
+    Attributes:
+        app: its import string.
+        port: where.
+        access_log: whether a line per request is written.
+        folder: for files of its own.
+        certificate: what it shows to its clients; None without TLS.
+    """
 
     app: str
     port: int
     access_log: bool
     folder: Path
+    certificate: Certificate | None = None
+
+    def tls(self, certfile: str = "--ssl-certfile", keyfile: str = "--ssl-keyfile") -> list[str]:
+        """The options for TLS, by the names that a server has for them; none without it."""
+        found = self.certificate
+        return [] if found is None else [certfile, str(found.certfile), keyfile, str(found.keyfile)]
 
 
 @dataclass(frozen=True)
@@ -75,15 +89,19 @@ class Group:
         return self.rows is None or row.name in self.rows
 
 
-HTTP_ROWS = tuple(row.name for row in ROWS if row.name not in WEBSOCKET_ROWS)
-SOME_ROWS = ("hello", "headers14", "echo1k", "stream10", "ws32")
+HTTP_ROWS = tuple(row.name for row in ROWS if row.name not in WEBSOCKET_ROWS + TLS_ROWS)
+ASYNCIO_ROWS = (
+    *("hello", "headers14", "echo1k", "stream10", "ws32"),
+    *("tls_hello", "tls_10k", "tls_full", "tls_resume"),
+)
+SOME_ROWS = ("hello", "echo1k", "ws32")
 """What is measured on the other loops."""
 WSPROTO_ROWS = ("ws1k", "wsdeflate", "wsidle5k")
 FEW_ROWS = ("hello", "stream10")
 """And of Gunicorn and Hypercorn."""
 BROAD_ROWS = (
     *("hello", "headers14", "echo1k", "stream10", "newconn", "sse200", "accesslog", "fastapi", "django"),
-    *("coldstart", "idle10k", "ws32", "ws1k", "wsroom", "wsidle5k"),
+    *("tls_hello", "coldstart", "idle10k", "ws32", "ws1k", "wsroom", "wsidle5k"),
 )
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 
@@ -99,12 +117,13 @@ def groups(newest_uvloop: Path, floor: Path | None, nginx: Path | None) -> list[
     old = f"uvloop {OLD_UVLOOP}"
     floors = []
     if floor is not None:
-        floors.append(Contender("C, epoll, no HTTP", "", lambda start: [str(floor), str(start.port)], (), (FLOOR_ROW,)))
+        rows = FLOOR_ROWS[:1]
+        floors.append(Contender("C, epoll, no HTTP", "", lambda start: [str(floor), str(start.port)], (), rows))
     if nginx is not None:
-        floors.append(Contender("nginx return 200", "", lambda start: nginx_command(nginx, start), (), (FLOOR_ROW,)))
+        floors.append(Contender("nginx return 200", "", lambda start: nginx_command(nginx, start), (), FLOOR_ROWS))
     found = [
         Group(old, [*servers(old, "uvloop"), *floors]),
-        Group("asyncio", servers("asyncio", "asyncio", few=FEW_ROWS), SOME_ROWS),
+        Group("asyncio", servers("asyncio", "asyncio", few=FEW_ROWS), ASYNCIO_ROWS),
     ]
     newest = version_in(newest_uvloop)
     if newest not in (None, OLD_UVLOOP):
@@ -146,7 +165,8 @@ def whorl(name: str, label: str, loop: str, source: Path = ROOT / "src", path: t
     """
 
     def command(start: Start) -> list[str]:
-        return python("whorl", start.app, "--port", start.port, "--loop", loop, *quiet(start, "--no-access-log"))
+        words = ["--port", start.port, "--loop", loop, *start.tls()]
+        return python("whorl", start.app, *words, *quiet(start, "--no-access-log"))
 
     return Contender(name, label, command, (*path, str(source)))
 
@@ -161,7 +181,7 @@ def uvicorn(
 ) -> Contender:
     def command(start: Start) -> list[str]:
         words = ["--port", start.port, "--loop", loop, "--http", parser, "--no-proxy-headers"]
-        words += ["--ws", ws, "--timeout-keep-alive", PATIENCE_SECONDS]
+        words += ["--ws", ws, "--timeout-keep-alive", PATIENCE_SECONDS, *start.tls()]
         return python("uvicorn", start.app, *words, *quiet(start, "--no-access-log"))
 
     return Contender(f"Uvicorn {ws if rows is WSPROTO_ROWS else parser}", label, command, path, rows)
@@ -172,6 +192,7 @@ def granian_command(start: Start, loop: str) -> list[str]:
     words = ["--interface", "asgi", "--workers", 1, "--port", start.port, "--loop", loop]
     # Its backpressure counts connections, idle ones too, and its longest patience with them is a minute.
     words += ["--backpressure", CONNECTIONS, "--http1-header-read-timeout", 60_000]
+    words += start.tls("--ssl-certificate")
     return python("granian", start.app, *words, *log)
 
 
@@ -181,6 +202,7 @@ def gunicorn_command(start: Start, loop: str) -> list[str]:
         "gunicorn",
         *("-k", "asgi", "-w", 1, "-b", f"127.0.0.1:{start.port}", "--asgi-loop", loop, "--http-parser", "fast"),
         *("--keep-alive", PATIENCE_SECONDS, "--worker-connections", CONNECTIONS, "--no-control-socket", *log),
+        *start.tls("--certfile", "--keyfile"),
         start.app,
     )
 
@@ -188,6 +210,7 @@ def gunicorn_command(start: Start, loop: str) -> list[str]:
 def hypercorn_command(start: Start, loop: str) -> list[str]:
     log = ["--access-logfile", "-"] if start.access_log else quiet(start)
     words = ["-k", loop, "-w", 1, "-b", f"127.0.0.1:{start.port}", "--keep-alive", PATIENCE_SECONDS]
+    words += start.tls("--certfile", "--keyfile")
     return python("hypercorn", *words, *log, start.app)
 
 
@@ -202,12 +225,14 @@ def nginx_command(nginx: Path, start: Start) -> list[str]:
         f"{kind}_temp_path {start.folder}/nginx-{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    certificate = start.certificate
+    tls = f"ssl_certificate {certificate.certfile}; ssl_certificate_key {certificate.keyfile};\n" if certificate else ""
     file = start.folder / "nginx.conf"
     file.write_text(
         f"daemon off; master_process off; pid {start.folder}/nginx.pid; error_log stderr crit;\n"
         "events { worker_connections 4096; }\n"
         f"http {{ access_log off; keepalive_requests 1000000000;\n{temporary}"
-        f"server {{ listen 127.0.0.1:{start.port} backlog=2048; default_type text/plain;\n"
+        f"server {{ listen 127.0.0.1:{start.port} {'ssl ' if tls else ''}backlog=2048; default_type text/plain;\n{tls}"
         'location / { return 200 "Hello, world"; } } }\n'
     )
     return [str(nginx), "-e", "stderr", "-p", str(start.folder), "-c", str(file)]

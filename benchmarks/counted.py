@@ -1,8 +1,8 @@
 """The server whose instructions are counted: Whorl, on a real loop and real sockets, without what depends on the clock.
 
-Run under callgrind by `instructions`, as `python -m benchmarks.counted LOOP PORT`. The time of day stands still, so
-that the Date field is made once, and the sweep never comes by: both happen once in a while, and when depends on how
-slow callgrind is. All else is what `whorl` does.
+Run under callgrind by `instructions`, as `python -m benchmarks.counted LOOP PORT [CERTFILE KEYFILE]`. The time of day
+stands still, so that the Date field is made once, and the sweep never comes by: both happen once in a while, and when
+depends on how slow callgrind is. All else is what `whorl` does.
 """
 
 from __future__ import annotations
@@ -34,4 +34,6 @@ async def app(scope: plain.Scope, receive: plain.Receive, send: plain.Send) -> N
 
 if __name__ == "__main__":
     sweep.SHORTEST_PERIOD_SECONDS = PERIOD_SECONDS
-    whorl.run(app, loop=sys.argv[1], port=int(sys.argv[2]), access_log=False, log_level="warning")
+    loop, port, *files = sys.argv[1:]
+    tls = dict(zip(("ssl_certfile", "ssl_keyfile"), files, strict=False))
+    whorl.run(app, loop=loop, port=int(port), access_log=False, log_level="warning", **tls)

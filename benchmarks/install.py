@@ -85,6 +85,7 @@ def main(needs: Sequence[str]) -> Path:
         packages = (*PACKAGES, "zuvloop") if version >= "3.14" and len(version) == 4 else PACKAGES
         install_packages(place, "peers", packages)
         need("wrk", "wrk")
+        need("openssl", "openssl")
         install_nginx(place)
         build_floor(place)
     return place.python

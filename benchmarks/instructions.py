@@ -38,15 +38,16 @@ WARM_REQUESTS = 1_000
 STEADY = ("PYTHONHASHSEED=0", "PYTHONMALLOC=malloc", "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000")
 """What makes one run like another: hashes, and an allocator that hands out what was last given back. In Python's own,
 what an allocation costs depends on how full a pool happens to be."""
+PROFILES = (Profile.PLAIN, Profile.TLS)
 MARK = Row("mark", "", Request("/mark"), b"")
 FOLDER = HOME / "callgrind"
 
 
 def main() -> None:
     rows = choose(os.environ.get("ROWS", "") or ROWS)
-    unfit = [row.name for row in rows if row.load is not Load.WRK or row.profile is not Profile.PLAIN]
+    unfit = [row.name for row in rows if row.load is not Load.WRK or row.profile not in PROFILES]
     if unfit:
-        raise CannotRun(f"ROWS: {', '.join(unfit)} cannot be counted; these can: {ROWS}")
+        raise CannotRun(f"ROWS: {', '.join(unfit)} cannot be counted; these can: {ROWS},tls_hello,tls_10k")
     loop = os.environ.get("LOOP", "") or "uvloop"
     base = os.environ.get("BASE", "")
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -79,12 +80,14 @@ def count(row: Row, name: str, loop: str, source: Path, terms: Terms) -> int:
     def command(start: Start) -> list[str]:
         words = ["env", *STEADY, "setarch", "-R"]
         words += ["valgrind", "--quiet", "--tool=callgrind", "--dump-before=getppid"]
-        return [*words, f"--callgrind-out-file={file}", *python("benchmarks.counted", loop, start.port)]
+        words += [f"--callgrind-out-file={file}", *python("benchmarks.counted", loop, start.port)]
+        found = start.certificate
+        return words if found is None else [*words, str(found.certfile), str(found.keyfile)]
 
     contender = Contender(name, loop, command, (str(source),))
     try:
-        with running(contender, Profile.PLAIN, terms.cores, terms.folder) as server:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        with running(contender, row.profile, terms.cores, terms.folder) as server:
+            with server.connect(60) as client:
                 ask(server, client, row, WARM_REQUESTS)
                 ask(server, client, MARK)
                 ask(server, client, row, REQUESTS)

@@ -24,6 +24,7 @@ from benchmarks.fault import Fault
 from benchmarks.process import Server, running
 from benchmarks.rows import Load, Profile, Row
 from benchmarks.sample import Sample
+from benchmarks.shakers import shake_hands
 from benchmarks.talkers import Talkers
 
 __all__ = ["measure", "measure_fresh"]
@@ -85,6 +86,14 @@ def at_half(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
     return under_wrk(server, row, terms, size_bytes, pause_ms)
 
 
+def handshakes(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
+    """Clients that connect anew for each request."""
+    begun, before = time.monotonic(), cpu_seconds(server.pid)
+    answered = shake_hands(server, row, terms.seconds)
+    used, seconds = cpu_seconds(server.pid) - before, time.monotonic() - begun
+    return Sample(used * 1e6 / answered, answered / seconds)
+
+
 def events(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
     """Clients that stay and are sent an event at every tick, until each has had as many as it asked for."""
     count = round(terms.seconds / plain.TICK_SECONDS)
@@ -120,6 +129,8 @@ def quiet_errors(server: Server) -> Iterator[None]:
 MEASURES: dict[Load, Callable[[Server, Row, Terms, int], Sample]] = {
     Load.WRK: under_wrk,
     Load.HALF: at_half,
+    Load.HANDSHAKES: handshakes,
+    Load.RESUMPTIONS: handshakes,
     Load.EVENTS: events,
     Load.TALK: talk,
     Load.ROOM: talk,

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.certificate import HOST, Certificate
 from benchmarks.contenders import ROOT, Contender, Start
 from benchmarks.cores import Cores, prepare_child
 from benchmarks.fault import Fault
@@ -30,15 +32,26 @@ PROBE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
 class Server:
-    """A running server. Attributes: contender; port; log: the file of what it wrote; start_seconds: from the start of
-    its process to the end of its first response."""
+    """A running server.
+
+    Attributes:
+        contender: which.
+        port: its port.
+        client_context: what its clients use; None without TLS.
+        log: the file of what it wrote.
+        start_seconds: from the start of its process to the end of its first response.
+    """
 
     def __init__(self, contender: Contender, profile: Profile, cores: Cores, folder: Path) -> None:
-        app, access_log = profile.value
         self.contender = contender
+        self.client_context: ssl.SSLContext | None = None
+        certificate = None
+        if profile.tls:
+            certificate = Certificate.in_folder(folder)
+            self.client_context = certificate.client_context()
         self.port = free_port()
         self.log = folder / f"{self.port}.log"
-        command = contender.command(Start(app, self.port, bool(access_log), folder))
+        command = contender.command(Start(profile.app, self.port, profile.access_log, folder, certificate))
         environment = dict(
             os.environ, BENCH_FILES=str(folder), PYTHONPATH=os.pathsep.join((*contender.path, str(ROOT)))
         )
@@ -79,7 +92,7 @@ class Server:
         """Whether a request is answered to its end, with whatever status the path has."""
         received = b""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS) as client:
+            with self.connect(START_SECONDS) as client:
                 client.sendall(PROBE)
                 while not received.partition(b"\r\n\r\n")[2]:
                     data = client.recv(65536)
@@ -89,6 +102,17 @@ class Server:
         except OSError:
             return False
         return received.startswith(b"HTTP/1.1 ")
+
+    def connect(self, timeout_seconds: float) -> socket.socket:
+        """A new connection, in TLS if the server speaks that.
+
+        Raises:
+            OSError: there is none, or its handshake failed.
+        """
+        client = socket.create_connection((HOST, self.port), timeout=timeout_seconds)
+        if self.client_context is None:
+            return client
+        return self.client_context.wrap_socket(client, server_hostname=HOST)
 
     def last_words(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]

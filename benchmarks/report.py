@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks.bars import BARS, BARS_BY_PEER, MAIN, PEERS, WHORL, Bar
 from benchmarks.install import Place
-from benchmarks.rows import BY_NAME, FLOOR_ROW, ROWS, Load, Row
+from benchmarks.rows import BY_NAME, FLOOR_ROWS, ROWS, Load, Row
 from benchmarks.sample import Results, Series
 
 __all__ = ["report", "table", "verdict_of_run"]
@@ -129,13 +129,14 @@ def ratio(ours: Series, theirs: Series) -> str:
 
 
 def floors(results: Results) -> list[str]:
-    """What the kernel alone costs, and Whorl beside it."""
-    ours = results.find(FLOOR_ROW, MAIN, WHORL)
+    """What the kernel alone costs, and what runs no Python, and Whorl beside them."""
     rows = []
-    for name in results.names(FLOOR_ROW, ""):
-        floor = results.find(FLOOR_ROW, "", name)
-        rows.append((name, f"{floor.median('cost'):.2f}", ratio(ours, floor)))
-    return ["## The floors, hello", table(("", "µs", "Whorl's cost, of it"), rows)] if rows else []
+    for row in FLOOR_ROWS:
+        ours = results.find(row, MAIN, WHORL)
+        for name in results.names(row, ""):
+            floor = results.find(row, "", name)
+            rows.append((BY_NAME[row].title, name, f"{floor.median('cost'):.2f}", ratio(ours, floor)))
+    return ["## The floors", table(("row", "", "µs", "Whorl's cost, of it"), rows)] if rows else []
 
 
 def other_figure(results: Results, title: str, figure: str, factor: float) -> list[str]:

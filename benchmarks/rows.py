@@ -14,21 +14,31 @@ from typing import Any
 from benchmarks.apps import plain
 from benchmarks.fault import CannotRun
 
-__all__ = ["BY_NAME", "FLOOR_ROW", "ROWS", "WEBSOCKET_ROWS", "Load", "Profile", "Request", "Row", "choose"]
+__all__ = ["BY_NAME", "FLOOR_ROWS", "ROWS", "TLS_ROWS", "WEBSOCKET_ROWS", "Load", "Profile", "Request", "Row", "choose"]
 
 
 class Profile(Enum):
     """What a server is started with; the rows of one profile are measured on the same processes.
 
-    The values are the application, and whether an access log is written.
+    Attributes:
+        app: the application's import string.
+        access_log: whether an access log is written.
+        tls: whether the server speaks TLS.
+        fresh: whether the row starts and stops the servers itself.
     """
 
-    PLAIN = ("benchmarks.apps.plain:app", False)
-    ACCESS_LOG = ("benchmarks.apps.plain:app", True)
-    FASTAPI = ("benchmarks.apps.fastapi_app:app", False)
-    DJANGO = ("benchmarks.apps.django_app:app", False)
-    FRESH = ("benchmarks.apps.plain:app", None)
-    """The row starts and stops the servers itself."""
+    PLAIN = "benchmarks.apps.plain:app", False, False, False
+    TLS = "benchmarks.apps.plain:app", False, True, False
+    ACCESS_LOG = "benchmarks.apps.plain:app", True, False, False
+    FASTAPI = "benchmarks.apps.fastapi_app:app", False, False, False
+    DJANGO = "benchmarks.apps.django_app:app", False, False, False
+    FRESH = "benchmarks.apps.plain:app", False, False, True
+
+    def __init__(self, app: str, access_log: bool, tls: bool, fresh: bool) -> None:
+        self.app = app
+        self.access_log = access_log
+        self.tls = tls
+        self.fresh = fresh
 
 
 class Load(Enum):
@@ -36,6 +46,8 @@ class Load(Enum):
 
     WRK = "as fast as it can"
     HALF = "at half its capacity"
+    HANDSHAKES = "a TLS connection for each request"
+    RESUMPTIONS = "a TLS connection for each request, with the session of the one before"
     EVENTS = "events to clients that stay"
     IDLE = "connections that do nothing"
     COLD = "starting"
@@ -123,6 +135,12 @@ def talk(name: str, title: str, content: bytes, **more: Any) -> Row:
     return Row(name, title, Request("/room" if settings["load"] is Load.ROOM else "/ws", content=content), **settings)
 
 
+def handshakes(name: str, title: str, load: Load) -> Row:
+    """A connection for each request, a few at the same time."""
+    request = Request("/", fields=(("Connection", "close"),))
+    return Row(name, title, request, connections=8, profile=Profile.TLS, load=load)
+
+
 def file_rows(size_bytes: int, text: str, label: str, connections: int) -> tuple[Row, Row]:
     """The same file sent by its path, and by reading it in the application."""
     return (
@@ -149,6 +167,12 @@ ROWS = (
     *file_rows(FILE_LARGE, "100 MiB", "100m", 2),
     Row("sse200", "an event to each of 200 clients", Request("/events"), None, 200, load=Load.EVENTS),
     Row("half", "hello at half the capacity", HELLO, connections=128, load=Load.HALF),
+    Row("tls_hello", "TLS: hello, world", HELLO, profile=Profile.TLS),
+    Row("tls_10k", "TLS: response of 10 KiB", Request("/10k"), plain.TEN_KIB, profile=Profile.TLS),
+    Row("tls_1m", "TLS: response of 1 MiB", Request("/1m"), plain.ONE_MIB, 16, profile=Profile.TLS),
+    Row("tls_echo64k", "TLS: POST echo of 64 KiB", *echo(64 * 1024), 16, profile=Profile.TLS),
+    handshakes("tls_full", "TLS: hello, a full handshake each", Load.HANDSHAKES),
+    handshakes("tls_resume", "TLS: hello, a resumed session each", Load.RESUMPTIONS),
     talk("ws32", "WebSocket echo of 32 octets", plain.content(32)),
     talk("ws1k", "WebSocket echo of 1 KiB", plain.content(1024)),
     talk("ws64k", "WebSocket echo of 64 KiB", plain.content(64 * 1024)),
@@ -195,7 +219,8 @@ ROWS = (
         once=True,
     ),
 )
-FLOOR_ROW = "hello"
+FLOOR_ROWS = ("hello", "tls_hello")
+TLS_ROWS = tuple(row.name for row in ROWS if row.profile is Profile.TLS)
 WEBSOCKET_ROWS = tuple(row.name for row in ROWS if row.load in (Load.TALK, Load.ROOM, Load.SILENCE))
 BY_NAME = {row.name: row for row in ROWS}
 

@@ -21,7 +21,7 @@ from benchmarks.sample import Results, Sample
 
 __all__ = ["Session"]
 
-SHARED_PROFILES = (Profile.PLAIN, Profile.ACCESS_LOG, Profile.FASTAPI, Profile.DJANGO)
+SHARED_PROFILES = tuple(profile for profile in Profile if not profile.fresh)
 
 TRIALS = 3
 """How often a row is tried in a round, before the round goes without it."""
@@ -67,7 +67,7 @@ class Session:
                         self._run_profile(group, profile, rows, number)
         # These start their own servers, cost much time, and hardly vary.
         for row in self._rows:
-            if row.profile is Profile.FRESH:
+            if row.profile.fresh:
                 self._say(f"{row.name}, {self._groups[0].loop}")
                 self._run_fresh(row)
 

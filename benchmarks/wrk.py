@@ -53,7 +53,8 @@ def load(server: Server, row: Row, seconds: int, content_bytes: int, pause_ms: i
     for name, value in request.fields:
         words += ["-H", f"{name}: {value}"]
     text = content.decode("ascii") if len(content) < PATTERN_BYTES else ""
-    words += [f"http://127.0.0.1:{server.port}{request.path}", "--"]
+    scheme = "http" if server.client_context is None else "https"
+    words += [f"{scheme}://127.0.0.1:{server.port}{request.path}", "--"]
     words += [request.method, str(len(content)), text, str(row.pipeline), str(pause_ms)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, check=False)
     if done.returncode:

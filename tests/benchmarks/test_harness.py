@@ -8,7 +8,9 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,8 +26,9 @@ if sys.platform == "linux":
     from benchmarks.fault import CannotRun, Fault
     from benchmarks.process import Server, running
     from benchmarks.report import report
-    from benchmarks.rows import BY_NAME, FILE_LARGE, FILE_SMALL, ROWS, Profile, choose
+    from benchmarks.rows import BY_NAME, FILE_LARGE, FILE_SMALL, ROWS, TLS_ROWS, Profile, choose
     from benchmarks.sample import Results, Sample
+    from benchmarks.shakers import Shaker, shake_hands
 
     PLAIN_ROWS = [
         row for row in ROWS if row.profile is Profile.PLAIN and not row.request.path.endswith(f"?{FILE_LARGE}")
@@ -44,6 +47,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_whorl_answers_every_row_rightly(server: Server) -> None:
     for row in PLAIN_ROWS:
         check(server, row)
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    core = min(os.sched_getaffinity(0))
+    folder = tmp_path_factory.mktemp("bench-tls")
+    with running(whorl("Whorl", "asyncio", "asyncio"), Profile.TLS, Cores(core, core), folder) as server:
+        yield server
+
+
+def test_whorl_answers_every_row_of_tls_rightly(tls_server: Server) -> None:
+    for name in TLS_ROWS:
+        check(tls_server, BY_NAME[name])
+
+
+@pytest.mark.parametrize("name", ["tls_full", "tls_resume"])
+def test_connections_are_made_anew(tls_server: Server, name: str) -> None:
+    assert shake_hands(tls_server, replace(BY_NAME[name], connections=2), 0.2)
+
+
+def test_a_full_handshake_resumes_no_session(tls_server: Server) -> None:
+    context = tls_server.client_context
+    assert context is not None
+    resuming, full = Shaker(tls_server, context, True), Shaker(tls_server, context, False)
+    resuming.run(time.monotonic() + 0.1)
+    full.session = resuming.session
+    full.run(time.monotonic() + 0.1)
+    assert (resuming.failure, full.failure) == (None, "the session was resumed")
 
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nHello, world"
@@ -65,7 +96,7 @@ def test_a_wrong_answer_is_a_fault(answer: bytes, why: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer_once, args=(listener, answer))
         thread.start()
-        fake: Any = SimpleNamespace(contender="fake", port=listener.getsockname()[1])
+        fake: Any = SimpleNamespace(contender="fake", port=listener.getsockname()[1], client_context=None)
         with pytest.raises(Fault, match=why):
             check(fake, BY_NAME["hello"])
         thread.join()
@@ -98,7 +129,7 @@ def test_a_wrong_websocket_is_a_fault(answer: bytes, why: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=talk_once, args=(listener, answer))
         thread.start()
-        fake: Any = SimpleNamespace(contender="fake", port=listener.getsockname()[1])
+        fake: Any = SimpleNamespace(contender="fake", port=listener.getsockname()[1], client_context=None)
         with pytest.raises(Fault, match=why):
             check(fake, BY_NAME["ws32"])
         thread.join()
