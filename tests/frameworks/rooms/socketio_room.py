@@ -1,8 +1,8 @@
 """Rooms of a Socket.IO server: the same game in its own words, over WebSocket and over long polls.
 
 Event "enter" takes the name of a room; "say" says something to everyone in a room, who hear it as "said"; "turn"
-answers with its argument, reversed; "leave me" has the server end it. Who leaves is told to all as "left". Who brings "closed"
-is refused.
+answers with its argument, reversed; "leave me" has the server end it. Who leaves is told to all as "left". Who
+brings "closed" is refused.
 """
 
 from __future__ import annotations
