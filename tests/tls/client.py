@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import trustme
 
 from tests.harness import Process
 from tests.server.client import PATIENCE_SECONDS, Client
+from whorl.config import Config
 
 
 class TlsClient(Client):
@@ -98,3 +100,8 @@ class Authority:
         for name, value in attributes.items():
             setattr(context, name, value)
         return context
+
+
+def nameless(config: Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """An `ssl_context_factory` whose certificate nobody knows."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

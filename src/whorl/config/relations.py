@@ -110,6 +110,11 @@ RELATIONS: Final = (
         "{0} asks for clients' certificates, but there is no TLS: give {1}",
     ),
     Relation(
+        ("redirect_http", "ssl_certfile", "tls", "ssl_self_signed", "ssl_context_factory"),
+        lambda port, *ways: port is None or any(ways),
+        "{0} leads clients to TLS, and there is none: give {1}, or leave it out",
+    ),
+    Relation(
         ("limit_max_requests_jitter", "limit_max_requests"),
         lambda jitter, limit: jitter == 0 or limit is not None,
         "{0} is added to {1}, which is not set: give {1}, or leave it out",

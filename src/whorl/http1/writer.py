@@ -123,21 +123,20 @@ def refusal_content(refusal: Refusal) -> bytes:
     return b"%b: %b\n" % (REASONS[refusal.status], refusal.reason.encode("ascii"))
 
 
-def refusal_response(refusal: Refusal, default_lines: bytes, with_content: bool, more_lines: bytes = b"") -> bytes:
+def refusal_response(refusal: Refusal, default_lines: bytes, with_content: bool) -> bytes:
     """The whole response that answers a refused request and ends the connection.
 
     Args:
         refusal: what is wrong.
         default_lines: the lines that every response of the server carries, Date among them.
         with_content: False where the request was HEAD.
-        more_lines: further field lines, such as Retry-After.
     """
     content = refusal_content(refusal)
     return b"".join(
         (
             STATUS_LINES[refusal.status],
             default_lines,
-            more_lines,
+            refusal.lines,
             b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             % len(content),
             content if with_content else b"",

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from whorl.proxy.trust import read_address
 
-__all__ = ["HostList", "name_of"]
+__all__ = ["HostList", "split_host"]
 
 REMEMBERED_HOSTS = 1024
 
@@ -50,11 +50,16 @@ class HostList:
         return known
 
 
+def split_host(host: bytes) -> tuple[bytes, bytes]:
+    """The name or address in a valid Host, an IPv6 address with its brackets, and its port, empty for none."""
+    literal, bracket, rest = host.rpartition(b"]")
+    name, _, port = rest.partition(b":")
+    return literal + bracket + name, port
+
+
 def name_of(host: bytes) -> str:
-    """The name or address in a Host, without its port."""
-    text = host.decode("latin-1").lower()
-    literal = text[1:].partition("]")[0] if text[:1] == "[" else text.partition(":")[0]
-    return normal(literal)
+    """The name or address in a Host, without its port, in one spelling."""
+    return normal(split_host(host)[0].decode("latin-1").lower().strip("[]"))
 
 
 def normal(name: str) -> str:

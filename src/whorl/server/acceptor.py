@@ -23,6 +23,8 @@ from whorl.server.sockets import Bound
 
 __all__ = ["Acceptor"]
 
+Connect = Callable[[], asyncio.Protocol]
+
 TURNS_TO_CONNECT = 3
 """Of the loop, from accept(2) to `connection_made`: a task is made, runs, and what it plans runs."""
 
@@ -33,47 +35,47 @@ class Acceptor:
     Args:
         made: the loop, and what it can do.
         bounds: the sockets.
-        connect: makes the protocol of a new connection; must not raise, because there are loops that end the
-            process then.
+        connector: gives, for each of them, what makes the protocol of a new connection; that must not raise, because
+            there are loops that end the process then.
         backlog: how many connections the kernel holds for us.
         logger: where trouble with accepting is told.
     """
 
-    __slots__ = ("_backlog", "_bounds", "_connect", "_listeners", "_logger", "_made")
+    __slots__ = ("_backlog", "_bounds", "_connects", "_listeners", "_logger", "_made")
 
     def __init__(
         self,
         made: MadeLoop,
         bounds: Sequence[Bound],
-        connect: Callable[[], asyncio.Protocol],
+        connector: Callable[[Bound], Connect],
         backlog: int,
         logger: logging.Logger,
     ) -> None:
         self._made = made
         self._bounds = bounds
-        self._connect = connect
+        self._connects = [connector(bound) for bound in bounds]
         self._backlog = backlog
         self._logger = logger
         self._listeners: list[tuple[asyncio.Server | Listener, int]] = []
 
     async def start(self) -> None:
         """Listen."""
-        for bound in self._bounds:
+        for bound, connect in zip(self._bounds, self._connects, strict=True):
             handle = bound.handle.dup()
             descriptor = handle.fileno()
-            self._listeners.append((await self._listen(handle, bound.is_unix), descriptor))
+            self._listeners.append((await self._listen(handle, bound.is_unix, connect), descriptor))
 
-    async def _listen(self, handle: socket.socket, is_unix: bool) -> asyncio.Server | Listener:
+    async def _listen(self, handle: socket.socket, is_unix: bool, connect: Connect) -> asyncio.Server | Listener:
         loop = self._made.loop
         platform = self._made.platform
         handle.setblocking(False)
         try:
             if self._made.known is ASYNCIO and not platform.asyncio_bears_resets:
-                return Listener(loop, handle, self._connect, self._backlog, self._logger)
+                return Listener(loop, handle, connect, self._backlog, self._logger)
             if is_unix:
                 options = keep_path(loop)
-                return await loop.create_unix_server(self._connect, sock=handle, backlog=self._backlog, **options)
-            return await loop.create_server(self._connect, sock=handle, backlog=self._backlog)
+                return await loop.create_unix_server(connect, sock=handle, backlog=self._backlog, **options)
+            return await loop.create_server(connect, sock=handle, backlog=self._backlog)
         except BaseException:
             handle.close()
             raise
@@ -83,11 +85,11 @@ class Acceptor:
         kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
         keeps_clients = self._made.can(Feature.KEEPS_CLIENTS)
         await self._settle()
-        waiting: list[socket.socket] = []
-        for (listener, descriptor), bound in zip(self._listeners, self._bounds, strict=False):
+        waiting: list[tuple[Connect, socket.socket]] = []
+        for (listener, descriptor), bound, connect in zip(self._listeners, self._bounds, self._connects, strict=False):
             if keeps_clients:
                 if not bound.inherited and not isinstance(listener, Listener):
-                    waiting += queued(bound.handle)
+                    waiting += ((connect, client) for client in queued(bound.handle))
                 listener.close()
                 bound.close()
             elif bound.inherited:
@@ -99,9 +101,9 @@ class Acceptor:
                     bound.handle.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
-        for client in waiting:
+        for connect, client in waiting:
             try:
-                await self._made.loop.connect_accepted_socket(self._connect, client)
+                await self._made.loop.connect_accepted_socket(connect, client)
             except OSError:  # it has left meanwhile
                 client.close()
 

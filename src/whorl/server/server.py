@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
 from math import inf
@@ -32,23 +32,15 @@ from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import access, logs
-from whorl.proxy.headers import Believed, ProxyHeaders
-from whorl.proxy.hosts import HostList
-from whorl.proxy.trust import Trust
 from whorl.server.acceptor import Acceptor
 from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
+from whorl.server.entrances import Entrances, require_hosts, url_of
 from whorl.server.keeper import Keeper
 from whorl.server.sockets import Bound
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
-from whorl.transport.buffered import BufferedConnection
-from whorl.transport.connection import Connection
-from whorl.transport.entrance import Entrance
-from whorl.transport.introduced import BufferedIntroduced, Introduced
 from whorl.transport.shared import Deadlines, Shared
-from whorl.transport.tls import Tls
-from whorl.transport.windows import WindowsConnection
 from whorl.websocket.deflate import DeflateSettings
 
 __all__ = ["Server"]
@@ -235,11 +227,12 @@ class Server:
         if self.config.speaks_tls:
             made.require(Feature.TLS)
             self._certificates = Certificates(self.config, self.logger)
+            require_hosts(self.config, self._certificates)
         bounds = self._keeper.bind(self.config)
         try:
             if any(bound.is_unix for bound in bounds):
                 made.require(Feature.UNIX_SOCKETS)
-            self.urls = [secure(bound.url) if self._certificates else bound.url for bound in bounds]
+            self.urls = [url_of(bound, self._certificates is not None) for bound in bounds]
             await self._serve_bound(made, bounds)
         finally:
             self.started = False
@@ -293,9 +286,8 @@ class Server:
         assert self._hurry is not None
         config = self.config
         certificates = self._certificates
-        entrance = entrance_of(config)
-        connect = connector(made, shared, entrance, certificates, config.proxy_protocol)
-        acceptor = Acceptor(made, bounds, connect, config.backlog, self.logger)
+        entrances = Entrances(made, shared, config, certificates)
+        acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, self.logger)
         sweep = Sweep(shared, None if certificates is None else certificates.look)
         try:
             await acceptor.start()
@@ -315,8 +307,7 @@ class Server:
             sweep.stop()
             if shared.service.access_log is not None:
                 shared.service.access_log.flush()
-            if entrance.headers is not None and entrance.headers.malformed:
-                self.logger.info("%d values of proxies' fields were malformed, and ignored", entrance.headers.malformed)
+            entrances.tell(self.logger)
             self._keeper.stopped(self)
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:
@@ -379,45 +370,6 @@ class Server:
             low_bytes=config.buffer_response_low,
             prompt_close=made.can(Feature.PROMPT_CLOSE),
         )
-
-
-def connector(
-    made: MadeLoop, shared: Shared, entrance: Entrance, certificates: Certificates | None, proxy_protocol: str
-) -> Callable[[], asyncio.Protocol]:
-    """What makes the protocol of a new connection."""
-    kind = kind_of_connection(made)
-
-    def introduced() -> asyncio.Protocol:
-        connection = kind(shared, entrance)
-        inner = connection if certificates is None else Tls(connection, certificates)
-        front = BufferedIntroduced if isinstance(inner, BufferedConnection) else Introduced
-        return front(inner, connection, proxy_protocol == "require")
-
-    if proxy_protocol != "off":
-        return introduced
-    if certificates is None:
-        return lambda: kind(shared, entrance)
-    return lambda: Tls(kind(shared, entrance), certificates)
-
-
-def secure(url: str) -> str:
-    """The same place, where TLS is spoken."""
-    return url.replace("http://", "https://", 1)
-
-
-def entrance_of(config: Config) -> Entrance:
-    """What holds for clients, as the configuration has it."""
-    trust = Trust(config.forwarded_allow_ips)
-    believed = Believed(config.proxy_headers)
-    headers = None if believed is Believed.OFF else ProxyHeaders(believed, trust)
-    return Entrance(trust, headers, HostList(config.allowed_hosts) if config.allowed_hosts else None)
-
-
-def kind_of_connection(made: MadeLoop) -> type[Connection]:
-    """The connection that makes up for what a loop, or the system below it, does differently."""
-    if made.platform.is_windows:
-        return WindowsConnection
-    return Connection if made.can(Feature.PROMPT_PAUSE) else BufferedConnection
 
 
 def websocket_limits(config: Config) -> WebSocketLimits | None:

@@ -52,8 +52,8 @@ class Handover:
             OSError: it cannot be started.
         """
         ours, theirs = socket.socketpair()
-        sockets = [[bound.handle.fileno(), bound.url, bound.inherited, bound.inode] for bound in bounds]
-        letter = json.dumps({"line": theirs.fileno(), "places": repr(config.places), "sockets": sockets})
+        sockets = [[bound.handle.fileno(), bound.url, bound.inherited, bound.inode, bound.leads_to] for bound in bounds]
+        letter = json.dumps({"line": theirs.fileno(), "places": places_of(config), "sockets": sockets})
         try:
             process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -102,17 +102,17 @@ class Inheritance:
             return None
         letter = json.loads(text)
         bounds = []
-        for descriptor, url, inherited, inode in letter["sockets"]:
+        for descriptor, url, inherited, inode, leads_to in letter["sockets"]:
             os.set_inheritable(descriptor, False)
             handle = socket.socket(fileno=descriptor)
             handle.setblocking(False)
-            bounds.append(Bound(handle, url, inherited, None if inode is None else (inode[0], inode[1])))
+            bounds.append(Bound(handle, url, inherited, None if inode is None else (inode[0], inode[1]), leads_to))
         os.set_inheritable(letter["line"], False)
         return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds)
 
     def bind(self, config: Config) -> list[Bound]:
         """The sockets of the server before, if this one is to listen in the same places; else new ones."""
-        if repr(config.places) == self._places:
+        if places_of(config) == self._places:
             return self._bounds
         for bound in self._bounds:
             bound.handle.close()
@@ -122,3 +122,8 @@ class Inheritance:
         """Tell the server before that this one serves."""
         self._channel.say(Word.READY)
         self._channel.close()
+
+
+def places_of(config: Config) -> str:
+    """Everywhere to listen, as text that can be compared."""
+    return repr((config.places, config.redirect_http))

@@ -26,12 +26,14 @@ class Place:
         url: where clients find it.
         outlives: whether it is there when all of us have left, because somebody else made it.
         is_shared: whether other workers have it too: then what waits in its queue is theirs when one leaves.
+        leads_to: the port that its clients are sent to, None where they are served.
     """
 
     descriptor: int
     url: str
     outlives: bool
     is_shared: bool
+    leads_to: int | None = None
 
     @classmethod
     def of(cls, bound: Bound, is_shared: bool) -> Place:
@@ -41,11 +43,11 @@ class Place:
             bound: the socket.
             is_shared: whether other workers have it too.
         """
-        return cls(bound.handle.fileno(), bound.url, bound.inherited, is_shared)
+        return cls(bound.handle.fileno(), bound.url, bound.inherited, is_shared, bound.leads_to)
 
     def take(self) -> Bound:
         """The socket, in the process that inherited it."""
-        return Bound(socket.socket(fileno=self.descriptor), self.url, inherited=self.is_shared)
+        return Bound(socket.socket(fileno=self.descriptor), self.url, self.is_shared, leads_to=self.leads_to)
 
 
 @dataclass(frozen=True, slots=True)

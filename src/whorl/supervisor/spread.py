@@ -48,6 +48,6 @@ def siblings(bounds: Sequence[Bound]) -> list[Bound]:
 def sibling(bound: Bound) -> Bound:
     """Another socket of the same address, with the same options."""
     handle = bound.handle
-    is_six = handle.family == socket.AF_INET6
-    dual_stack = is_six and not handle.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-    return bind_address(handle.family, handle.getsockname(), dual_stack, beside=True)
+    made = bind_address(handle.family, handle.getsockname(), bound.is_dual_stack, beside=True)
+    made.leads_to = bound.leads_to
+    return made

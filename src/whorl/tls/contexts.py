@@ -46,6 +46,11 @@ class Contexts:
     certificates: dict[ssl.SSLContext, Certificate] = field(default_factory=dict)
     cipher_numbers: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def names(self) -> set[str]:
+        """All names that the certificates are for."""
+        return {name for certificate in self.certificates.values() for name in certificate.names}
+
     def add(self, context: ssl.SSLContext, certificate: Certificate) -> None:
         """Take another certificate; where two have the same name, the first one is shown."""
         self.certificates[context] = certificate

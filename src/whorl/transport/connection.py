@@ -279,9 +279,9 @@ class Connection(Output):
         entrance = self.entrance
         self.seen = entrance.look(head, self.peer)
         try:
-            entrance.check_host(head)
+            entrance.check(head)
         except Refusal as refusal:
-            self.refuse(refusal, head=head)
+            self.refuse(refusal, head)
             return False
         return True
 
@@ -478,7 +478,7 @@ class Connection(Output):
         else:
             self._linger()
 
-    def refuse(self, refusal: Refusal, more_lines: bytes = b"", head: RequestHead | None = None) -> None:
+    def refuse(self, refusal: Refusal, head: RequestHead | None = None) -> None:
         """Answer with a status and end the connection; where a response is under way, cut it instead."""
         shared = self.shared
         exchange = self.exchange
@@ -494,7 +494,7 @@ class Connection(Output):
         with_content = head is None or head.method != "HEAD"
         self._tell_refusal(refusal, head, len(refusal_content(refusal)) if with_content else 0)
         self.leave_exchange()
-        self._held.append(refusal_response(refusal, shared.defaults.lines(0), with_content, more_lines))
+        self._held.append(refusal_response(refusal, shared.defaults.lines(0), with_content))
         self._linger()
 
     def _tell_refusal(self, refusal: Refusal, head: RequestHead | None, content_bytes: int) -> None:
@@ -514,11 +514,8 @@ class Connection(Output):
             log.response_ended(client, head.method, head.target, head.version, status, content_bytes, 0.0)
 
     def _refuse_busy(self, head: RequestHead) -> None:
-        self.refuse(
-            Refusal(503, "More requests are in flight than this server takes; try again (RFC 9110 section 15.6.4)."),
-            b"retry-after: 1\r\n",
-            head,
-        )
+        reason = "More requests are in flight than this server takes; try again (RFC 9110 section 15.6.4)."
+        self.refuse(Refusal(503, reason, b"retry-after: 1\r\n"), head)
 
     def leave_exchange(self) -> None:
         exchange = self.exchange

@@ -1,7 +1,7 @@
 """What holds for everybody who comes in by one listening socket: whom to believe, and which hosts are served.
 
 A connection asks once, when it is made, who its peer is (`welcome`); and for a request that is more than its head and
-the peer tell, whom it comes from (`look`) and whether its host is served (`check_host`). All others pass by. Made once
+the peer tell, whom it comes from (`look`) and whether its host is served (`check`). All others pass by. Made once
 by `server`. It must not know how octets are read or written.
 """
 
@@ -19,7 +19,7 @@ from whorl.proxy.hosts import HostList
 from whorl.proxy.trust import Trust
 from whorl.transport.peer import peer_facts
 
-__all__ = ["Entrance"]
+__all__ = ["Entrance", "require_host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,23 @@ class Entrance:
         peer.special = True
         return believe(self.headers.read(head.fields), head, peer)
 
-    def check_host(self, head: RequestHead) -> None:
+    def check(self, head: RequestHead) -> None:
         """Refuse a request for a host that is not served here.
 
         Raises:
             Refusal: 400.
         """
         if self.hosts is not None:
-            host = next((value for name, value in head.fields if name == b"host"), b"")
-            if not self.hosts.admits(host):
-                raise Refusal(400, "This server has no such host (RFC 9110 section 7.4).")
+            require_host(head, self.hosts)
+
+
+def require_host(head: RequestHead, hosts: HostList) -> bytes:
+    """The Host of a request.
+
+    Raises:
+        Refusal: 400, where it is none of these.
+    """
+    host = next((value for name, value in head.fields if name == b"host"), b"")
+    if not hosts.admits(host):
+        raise Refusal(400, "This server has no such host (RFC 9110 section 7.4).")
+    return host

@@ -47,7 +47,7 @@ def begin(connection: Connection, head: RequestHead) -> Session | None:
 def refuse(connection: Connection, refusal: HandshakeRefusal, head: RequestHead) -> None:
     """Answer a handshake that is none."""
     lines = b"".join(encode_field(name, value) for name, value in refusal.fields)
-    connection.refuse(Refusal(refusal.status, refusal.reason), lines, head)
+    connection.refuse(Refusal(refusal.status, refusal.reason, lines), head)
 
 
 def switch(

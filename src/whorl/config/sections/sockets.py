@@ -50,6 +50,14 @@ class SocketsSettings:
         "Listen here in place of all of the above: 127.0.0.1:8000, [::]:8000 (IPv4 as well), "
         "unix:/run/app.sock?mode=0660 or fd://3; may be repeated. A file has a list, a variable puts spaces between.",
     )
+    redirect_http: int | None = setting(
+        "Sockets",
+        None,
+        OrNone(Count(0, 65535), "no redirects"),
+        "Listen on this port too, on the same addresses, and answer every request there with a redirect to TLS "
+        "(308); 0 takes a free one.",
+        why="A browser that is given a name alone may still try port 80 first.",
+    )
     backlog: int = setting(
         "Sockets",
         2048,

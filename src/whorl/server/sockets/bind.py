@@ -13,6 +13,7 @@ from whorl.config.places import DescriptorPlace, Place, TcpPlace, UnixPlace
 from whorl.errors import StartError
 from whorl.server.sockets.bound import Bound
 from whorl.server.sockets.inherited import activated, inherit
+from whorl.server.sockets.redirect import bind_redirects
 from whorl.server.sockets.tcp import bind_tcp
 from whorl.server.sockets.unix import bind_unix
 
@@ -35,6 +36,8 @@ def bind(config: Config) -> list[Bound]:
     try:
         for place in places:
             bounds += bind_place(place)
+        if config.redirect_http is not None:
+            bounds += bind_redirects(bounds, config.redirect_http)
     except StartError:
         for bound in bounds:
             bound.close()

@@ -22,17 +22,32 @@ class Bound:
         url: where clients find it.
         inherited: whether somebody else made it.
         inode: device and inode of a Unix socket's path that was made here.
+        leads_to: the TCP port that serves TLS, where whoever comes in here is sent there; None where clients are
+            served.
     """
 
     handle: socket.socket
     url: str
     inherited: bool = False
     inode: tuple[int, int] | None = None
+    leads_to: int | None = None
 
     @property
     def is_unix(self) -> bool:
         """Whether it is a Unix socket."""
         return hasattr(socket, "AF_UNIX") and self.handle.family == socket.AF_UNIX
+
+    @property
+    def port(self) -> int:
+        """Its TCP port, 0 for a Unix socket."""
+        return 0 if self.is_unix else int(self.handle.getsockname()[1])
+
+    @property
+    def is_dual_stack(self) -> bool:
+        """Whether it is of IPv6 and takes IPv4 along."""
+        return self.handle.family == socket.AF_INET6 and not self.handle.getsockopt(
+            socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+        )
 
     def close(self) -> None:
         """Close the socket, and remove the path of a Unix socket if it is still the one made here."""

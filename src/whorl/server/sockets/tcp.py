@@ -13,7 +13,7 @@ from whorl.errors import StartError
 from whorl.platform import claim_address
 from whorl.server.sockets.bound import Bound, url_of
 
-__all__ = ["bind_address", "bind_tcp"]
+__all__ = ["bind_address", "bind_tcp", "why_not"]
 
 # After so many seconds of silence, so many seconds apart, so many times.
 PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}

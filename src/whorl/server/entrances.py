@@ -1,0 +1,107 @@
+"""What becomes of whoever comes in by a listening socket: the rules that hold there, and what makes the connection.
+
+Most sockets have one set of rules. Those whose clients are sent on to TLS have each their own (`redirect_http`). Made
+once by `server`, when it is about to accept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from whorl.config import Config
+from whorl.errors import StartError
+from whorl.loops import Feature, MadeLoop
+from whorl.proxy.headers import Believed, ProxyHeaders
+from whorl.proxy.hosts import HostList
+from whorl.proxy.trust import Trust
+from whorl.server.sockets import Bound
+from whorl.tls.certificates import Certificates
+from whorl.transport.buffered import BufferedConnection
+from whorl.transport.connection import Connection
+from whorl.transport.entrance import Entrance
+from whorl.transport.introduced import BufferedIntroduced, Introduced
+from whorl.transport.redirect import CertifiedHosts, Redirecting
+from whorl.transport.shared import Shared
+from whorl.transport.tls import Tls
+from whorl.transport.windows import WindowsConnection
+
+__all__ = ["Entrances", "require_hosts", "url_of"]
+
+
+class Entrances:
+    """All ways into a server.
+
+    Args:
+        made: the loop, and what it can do.
+        shared: what all connections share.
+        config: what the user asked for.
+        certificates: the server's, None where it speaks plain HTTP.
+    """
+
+    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kind", "_ours", "_shared", "_trust")
+
+    def __init__(self, made: MadeLoop, shared: Shared, config: Config, certificates: Certificates | None) -> None:
+        believed = Believed(config.proxy_headers)
+        self._config = config
+        self._shared = shared
+        self._certificates = certificates
+        self._kind = kind_of_connection(made)
+        self._trust = Trust(config.forwarded_allow_ips)
+        self._headers = None if believed is Believed.OFF else ProxyHeaders(believed, self._trust)
+        self._hosts = hosts = HostList(config.allowed_hosts) if config.allowed_hosts else None
+        self._ours: Callable[[], HostList] | None = None
+        if hosts is not None:
+            self._ours = lambda: hosts
+        elif certificates is not None:
+            self._ours = CertifiedHosts(certificates)
+
+    def connector(self, bound: Bound) -> Callable[[], asyncio.Protocol]:
+        """What makes the protocol of a new connection to a socket."""
+        shared, kind = self._shared, self._kind
+        certificates = self._certificates if bound.leads_to is None else None
+        entrance = self._entrance(bound)
+        proxy_protocol = self._config.proxy_protocol
+
+        def introduced() -> asyncio.Protocol:
+            connection = kind(shared, entrance)
+            inner = connection if certificates is None else Tls(connection, certificates)
+            front = BufferedIntroduced if isinstance(inner, BufferedConnection) else Introduced
+            return front(inner, connection, proxy_protocol == "require")
+
+        if proxy_protocol != "off":
+            return introduced
+        if certificates is None:
+            return lambda: kind(shared, entrance)
+        return lambda: Tls(kind(shared, entrance), certificates)
+
+    def _entrance(self, bound: Bound) -> Entrance:
+        if bound.leads_to is None or self._ours is None:
+            return Entrance(self._trust, self._headers, self._hosts)
+        return Redirecting(self._trust, self._headers, self._hosts, self._ours, bound.port, bound.leads_to)
+
+    def tell(self, logger: logging.Logger) -> None:
+        """Say how many values of proxies' fields were ignored."""
+        if self._headers is not None and self._headers.malformed:
+            logger.info("%d values of proxies' fields were malformed, and ignored", self._headers.malformed)
+
+
+def kind_of_connection(made: MadeLoop) -> type[Connection]:
+    """The connection that makes up for what a loop, or the system below it, does differently."""
+    if made.platform.is_windows:
+        return WindowsConnection
+    return Connection if made.can(Feature.PROMPT_PAUSE) else BufferedConnection
+
+
+def require_hosts(config: Config, certificates: Certificates) -> None:
+    """Raise StartError where clients are to be redirected and nobody knows to which hosts."""
+    if config.redirect_http is not None and not config.allowed_hosts and not certificates.contexts.names:
+        raise StartError("redirect_http leads to no host, because no certificate names one: give allowed_hosts")
+
+
+def url_of(bound: Bound, speaks_tls: bool) -> str:
+    """Where clients find a socket, for a line of the log."""
+    if bound.leads_to is not None:
+        return f"{bound.url} (redirects)"
+    return bound.url.replace("http://", "https://", 1) if speaks_tls else bound.url
