@@ -37,7 +37,7 @@ suite: $(VENV)/test
 # Every other CPython that is here runs the suite too, on one loop each, so that all of it stays short. What starts many
 # processes or other programs is tested on one interpreter.
 ELSEWHERE := --ignore tests/frameworks --ignore tests/supervisor --ignore tests/reload \
-	--ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py
+	--ignore tests/server/test_browser.py --ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py
 others: $(VENV)/test
 	@for entry in $(OTHERS); do \
 	  version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version; \
