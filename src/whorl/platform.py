@@ -65,6 +65,12 @@ class Platform:
         return not self.is_windows
 
     @property
+    def adopts_orphans(self) -> bool:
+        """Whether a process can become the parent of those that its children fork (prctl(2),
+        PR_SET_CHILD_SUBREAPER)."""
+        return self.system == "linux"
+
+    @property
     def deals_connections(self) -> bool:
         """Whether SO_REUSEPORT deals connections out to all sockets of an address: elsewhere the last one gets all."""
         return self.system == "linux"

@@ -23,7 +23,7 @@ from whorl.config.sources import assemble
 from whorl.errors import WhorlError
 from whorl.loops import MadeLoop, resolve
 from whorl.observe.logs import ACCESS_LOGGER, ERROR_LOGGER
-from whorl.server.run import end_process, end_tasks
+from whorl.server.run import end_tasks, leave_process
 from whorl.server.server import Server
 
 __all__ = ["WhorlWorker", "options_from"]
@@ -63,7 +63,7 @@ class WhorlWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             with made.runner() as runner:
                 runner.run(self._serve(server, made))
                 if not runner.run(end_tasks()) or server.force_exit:
-                    end_process()
+                    leave_process()
         except WhorlError as error:
             self._cannot_boot(error)
 

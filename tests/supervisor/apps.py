@@ -29,6 +29,8 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         time.sleep(float(query["block"]))
     if "hoard" in query:
         HOARD.append(b"x" * int(query["hoard"]))
+    if "orphan" in query:
+        leave_an_orphan()
     if "hold" in query:
         ctypes.PyDLL(None).sleep(int(query["hold"]))  # in C, and Python's lock is held all the time
     if "sleep" in query:
@@ -46,6 +48,15 @@ async def live(receive: Receive, send: Send, seconds: float) -> None:
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def leave_an_orphan() -> None:
+    """A child of a child, whose parent ends at once."""
+    child = os.fork()
+    if child == 0:
+        os.fork()
+        os._exit(0)
+    os.waitpid(child, 0)
 
 
 async def broken(scope: dict[str, Any], receive: Receive, send: Send) -> None:

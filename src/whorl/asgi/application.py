@@ -28,7 +28,7 @@ from whorl.errors import StartError
 from whorl.observe.failures import describe, log_theirs, their_frames
 from whorl.observe.logs import ERROR_LOGGER
 
-__all__ = ["Application", "load"]
+__all__ = ["Application", "import_target", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ async def load(
         StartError: there is no application to be had, or it failed while it was loaded.
     """
     if isinstance(target, str):
-        name, found = target, _import(target, app_dir)
+        name, found = target, import_target(target, app_dir)
     else:
         name, found = _name_of(target), target
     subject = f'"{name}"'
@@ -76,7 +76,16 @@ async def load(
     return Application(adapt(found, interface), interface, name)
 
 
-def _import(target: str, app_dir: str) -> object:
+def import_target(target: str, app_dir: str) -> object:
+    """Import what an import string names: the application, or its factory.
+
+    Args:
+        target: the import string.
+        app_dir: the directory to import from, "" for the current one; put first on `sys.path`.
+
+    Raises:
+        StartError: there is nothing of this name, or importing it raised.
+    """
     module_name, _, path = target.partition(":")
     if not module_name or not path:
         raise StartError(f'"{target}" does not name an application: write <module>:<attribute>, such as "main:app"')

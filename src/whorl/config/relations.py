@@ -135,6 +135,21 @@ RELATIONS: Final = (
         "{0} is for one process, so {1} has to be 1: leave one of them out",
     ),
     Relation(
+        ("preload",),
+        lambda preload: not preload or HERE.adopts_orphans,
+        "{0} needs a kernel that gives forked processes to another parent, which only Linux does: leave it out",
+    ),
+    Relation(
+        ("preload", "reload"),
+        lambda preload, reload: not preload or not reload,
+        "{0} keeps what was imported, and {1} imports anew: leave one of them out",
+    ),
+    Relation(
+        ("preload", "workers", "reload"),
+        lambda preload, workers, reload: not preload or workers != 1 or reload,
+        "{0} is about workers that a parent has forked, and one process has none: set {1} to auto, or to 2 or more",
+    ),
+    Relation(
         ("app", "reload"),
         lambda app, reload: not reload or app is None or isinstance(app, str),
         "{0} has to be an import string, such as main:app, for {1}: a new process cannot be given an object",

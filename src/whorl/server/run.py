@@ -13,17 +13,18 @@ import sys
 from contextlib import nullcontext
 from typing import NoReturn
 
-from whorl.config import Config
+from whorl.asgi.application import import_target
+from whorl.config import Config, load_env_file
 from whorl.config.places import UnixPlace
 from whorl.loops import Feature, MadeLoop, resolve
-from whorl.observe.logs import ERROR_LOGGER
+from whorl.observe import logs
 from whorl.server.complaints import Complaints
 from whorl.server.keeper import Keeper
 from whorl.server.notify import Notifier
 from whorl.server.server import Server
 from whorl.server.signals import handled, renewing
 
-__all__ = ["serve_config"]
+__all__ = ["import_application", "leave_process", "serve_config"]
 
 # How long tasks that are left over may take to clean up when they are cancelled.
 CANCEL_SECONDS = 1.0
@@ -49,7 +50,7 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     if config.speaks_tls:
         needs.append(Feature.TLS)
     made = resolve(config.loop).make(*needs)
-    made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(ERROR_LOGGER)))
+    made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
     keeper = keeper or Keeper()
     server = Server(config, keeper)
     renews = renewing(server.renew_certificates) if config.renews_certificates else nullcontext()
@@ -63,7 +64,7 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
         except KeyboardInterrupt:
             ended = False
         if server.force_exit or not ended:
-            end_process()
+            leave_process()
     return 0
 
 
@@ -104,15 +105,33 @@ async def end_tasks() -> bool:
     return not tasks or not (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1]
 
 
-def end_process() -> NoReturn:
-    """End at once, in order as far as that goes: Python itself would wait for tasks and threads without a bound."""
+def leave_process(status: int = 0) -> NoReturn:
+    """End at once, in order as far as that goes: Python itself would wait for tasks and threads without a bound.
+
+    Args:
+        status: the exit status.
+    """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
             pass
-    os._exit(0)
+    os._exit(status)
+
+
+def import_application(config: Config) -> None:
+    """Do what a server does up to having imported its application, in a process whose forks will serve. A factory is
+    imported and not called: what it opens would be shared.
+
+    Raises:
+        WhorlError: it cannot be imported, or logging cannot be configured.
+    """
+    prepend_app_dir(config.app_dir)
+    logs.configure(config)
+    if config.env_file is not None:
+        load_env_file(config.env_file)
+    import_target(config.app, config.app_dir)
 
 
 def prepend_app_dir(app_dir: str) -> None:

@@ -7,8 +7,11 @@ file to leave behind. `Channel` is the parent's end, which never blocks. `whorl.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -34,6 +37,9 @@ class Word(StrEnum):
     """Open the log files anew."""
     TELL_STACK = "tell stack"
     """Say what the thread of the loop is doing."""
+    BEAR = "bear"
+    """To a nursery: fork a worker; with a number for it, and those of the descriptors that come along, but for the
+    first, which is the worker's end of its channel."""
 
     # The worker says
     READY = "ready"
@@ -48,6 +54,10 @@ class Word(StrEnum):
     """What the thread of the loop is doing."""
     LAST_WORDS = "last words"
     """Why it could not start; one sentence for each thing."""
+    BORN = "born"
+    """Says a nursery: a worker is forked; with its number, and that of its process."""
+    UNBORN = "unborn"
+    """Says a nursery: a worker cannot be forked; with its number, and the reason."""
 
 
 def encode(word: Word, *items: Any) -> bytes:
@@ -85,6 +95,16 @@ class Channel:
         """Say a line, now or when there is room. Nobody is there to hear it: then it is lost."""
         self._going += encode(word, *items)
         self.flush()
+
+    def hand(self, descriptors: Sequence[int], word: Word, *items: Any) -> None:
+        """Say a line and hand descriptors over with it (unix(7), SCM_RIGHTS), now or not at all.
+
+        Raises:
+            OSError: nobody is there, or it does not listen.
+        """
+        line = encode(word, *items)
+        if self._going or socket.send_fds(self.handle, [line], descriptors) < len(line):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def flush(self) -> None:
         """Send what waits, as far as there is room."""

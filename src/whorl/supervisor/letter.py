@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import pickle
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from whorl.config import Config
 from whorl.server.sockets import Bound
@@ -69,6 +70,15 @@ class Letter:
     path: tuple[str, ...]
     beat_seconds: float
     patience_seconds: float | None
+
+    def renumbered(self, numbers: Mapping[int, int]) -> Letter:
+        """The same for a process in which the sockets have other numbers.
+
+        Args:
+            numbers: those, by the ones here.
+        """
+        places = (replace(place, descriptor=numbers[place.descriptor]) for place in self.places)
+        return replace(self, places=tuple(places))
 
     def sealed(self) -> str:
         """As text. What is in a configuration of plain values can be pickled; other values come from the user's own

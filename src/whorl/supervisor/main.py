@@ -1,7 +1,7 @@
 """A worker process: it reads its letter, serves, and says why if it cannot.
 
-The parent starts it with the number of the descriptor that leads back (`worker.start`). From here on everything is as
-with one process; `reporter` is the difference.
+The parent starts it with the number of the descriptor that leads back (`worker.start`), or it was forked (`nurse`).
+From here on everything is as with one process; `reporter` is the difference.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from whorl.config import Config
@@ -23,7 +24,7 @@ from whorl.supervisor.channel import Word
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.reporter import Line, Reporter
 
-__all__ = ["main"]
+__all__ = ["be_a_worker", "deafen", "main"]
 
 # What an operator sends to the parent, and a terminal to everybody: none of these is meant for a worker.
 NOT_OURS = ("SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU")
@@ -35,17 +36,35 @@ def main(descriptor: int) -> NoReturn:
     Args:
         descriptor: of the socket that leads to the parent.
     """
+    deafen()
+    os.set_inheritable(descriptor, False)
+    be_a_worker(Line(socket.socket(fileno=descriptor)))
+
+
+def deafen() -> None:
+    """Ignore what is not meant for us, and have Python say where it is when it is made to end."""
     for name in NOT_OURS:
         signal.signal(signal.Signals[name], signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     faulthandler.enable()  # SIGABRT ends a worker that cannot even say what holds it up, and this says it
-    os.set_inheritable(descriptor, False)
-    line = Line(socket.socket(fileno=descriptor))
+
+
+def be_a_worker(line: Line, numbers: Mapping[int, int] | None = None) -> NoReturn:
+    """Read the letter, serve, and end the process.
+
+    Args:
+        line: to the parent.
+        numbers: the descriptors of sockets by those that the letter has, in a worker that was forked from a process
+            that has imported everything already.
+    """
     first = line.next()
     if first is None:
         raise SystemExit(0)  # the parent died meanwhile
     letter = Letter.opened(first[1][0])
-    sys.path[:] = letter.path
+    if numbers is None:
+        sys.path[:] = letter.path
+    else:
+        letter = letter.renumbered(numbers)
     raise SystemExit(serve(letter.config, Reporter(letter, line)))
 
 

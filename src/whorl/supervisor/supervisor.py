@@ -15,9 +15,10 @@ import os
 import random
 import selectors
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from math import inf
 from time import monotonic
 
@@ -29,19 +30,19 @@ from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.cores import available_cores
 from whorl.supervisor.handover import Handover, Inheritance
-from whorl.supervisor.letter import Letter, Place
+from whorl.supervisor.kinship import reap_strangers
+from whorl.supervisor.nurseries import Nurseries
 from whorl.supervisor.post import Post
-from whorl.supervisor.spread import allow_siblings, siblings
+from whorl.supervisor.source import Source
+from whorl.supervisor.spread import allow_siblings
 from whorl.supervisor.wake import Wake
-from whorl.supervisor.worker import Phase, Worker, start
+from whorl.supervisor.worker import Phase, Worker
 from whorl.version import __version__
 
 __all__ = ["Supervisor"]
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGCHLD")
 
-BEAT_SECONDS = 1.0
-"""How often a worker says that its loop turns, unless the health check is so short that it must be oftener."""
 STARTING_SECONDS = 5.0
 """How long a worker that has not started yet may take to leave: it has no clients."""
 NOW_SECONDS = 2.0
@@ -85,8 +86,10 @@ class Supervisor:
         self._posts = [Post(number) for number in range(1, count + 1)]
         self._leaving: list[Leaving] = []
         self._selector = selectors.DefaultSelector()
-        self._directory = start_directory()
-        self._patience_seconds = patience_of(config)
+        self._source = Nurseries(config, bounds, self._selector) if config.preload else Source(config, bounds)
+        self._patience_seconds = self._source.patience_seconds
+        # Descendants that lose their parents become ours: always in a container, where we are process 1.
+        self._adopts = config.preload or (os.getpid() == 1 and hasattr(os, "waitid"))
         self._ends = False
         self._hurries = False
         self._has_started = False
@@ -140,10 +143,8 @@ class Supervisor:
         now = monotonic()
         timeout_seconds = max(0.0, self._next_time(now) - now)
         for key, _ in self._selector.select(min(timeout_seconds, 3600.0)):
-            if isinstance(key.data, Worker):
-                self._hear(key.data)
-            elif isinstance(key.data, Handover):
-                self._hear_handover(key.data)
+            if key.data is not None:
+                key.data()
         self._forgive_silence(now + timeout_seconds)
         self._reap()
         for name in wake.taken():
@@ -184,7 +185,7 @@ class Supervisor:
         worker.channel.flush()
         if worker.is_connected:
             wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.is_full else 0)
-            self._selector.modify(worker.channel.handle, wants, worker)
+            self._selector.modify(worker.channel.handle, wants, partial(self._hear, worker))
         else:
             self._selector.unregister(worker.channel.handle)
             # It is about to end, which takes no time. If it does not, nobody could tell whether it lives.
@@ -192,6 +193,7 @@ class Supervisor:
 
     def _hear_ready(self, worker: Worker, name: str, loop: str, urls: list[str]) -> None:
         worker.phase = Phase.SERVING
+        self._source.ready(worker)
         lifetime_seconds = self.config.limit_worker_lifetime
         if lifetime_seconds is not None:
             worker.expires = worker.heard + lifetime_seconds * random.uniform(1.0, 1.0 + LIFETIME_JITTER)
@@ -213,7 +215,7 @@ class Supervisor:
 
     def _say_started(self, name: str, loop: str) -> None:
         count = len(self._posts)
-        workers = f"{count} worker{'s'[: count > 1]}"
+        workers = f"{count} {'preloaded ' if self.config.preload else ''}worker{'s'[: count > 1]}"
         words = (__version__, name, self._place, loop, workers, os.getpid())
         self.logger.info("Whorl %s serves %s on %s, %s, %s, process %d", *words)
         if self._inheritance is not None:
@@ -258,6 +260,17 @@ class Supervisor:
                 self._selector.unregister(worker.channel.handle)
             worker.channel.close()
             self._ended(worker, monotonic())
+        for worker in self._source.reap():
+            worker.due = worker.due or "the nursery that it came from is gone"
+        if self._adopts and not self._source.has_unborn:
+            reap_strangers(self._known())
+
+    def _known(self) -> set[int]:
+        """The numbers of the processes that are ours."""
+        ours = {worker.process.pid for worker in self._all_workers()}
+        ours |= {process.pid for process in self._source.processes}
+        handovers = [self._handover, *self._failed_handovers]
+        return ours | {handover.process.pid for handover in handovers if handover is not None}
 
     def _ended(self, worker: Worker, now: float) -> None:
         """A worker has ended: whether that is right, and what follows from it."""
@@ -290,6 +303,7 @@ class Supervisor:
         if self._ends or post.worker is None:
             return
         if post.worker.due == RESTART:
+            self._source.revert()
             self.logger.error("the restart is given up, and the old workers stay: %s could not start: %s", worker, why)
             for other in self._all_workers():
                 other.due = None if other.due == RESTART else other.due
@@ -313,7 +327,8 @@ class Supervisor:
             self._check(worker, now)
         self._tell_manager(now)
         if self._ends:
-            return any(True for _ in self._all_workers())
+            self._source.close()
+            return any(True for _ in chain(self._all_workers(), self._source.processes))
         for post in self._posts:
             if post.worker is None and now >= post.backoff.until:
                 post.worker = self._start(post, now)
@@ -344,20 +359,8 @@ class Supervisor:
 
     def _start(self, post: Post, now: float) -> Worker | None:
         """Start a worker; None if the system has no room for one, which is tried again later."""
-        healthcheck = self.config.timeout_worker_healthcheck
-        bounds = self._bounds
         try:
-            if self.config.reuse_port:
-                bounds = siblings(self._bounds)
-            letter = Letter(
-                post.number,
-                self.config,
-                tuple(Place.of(bound, is_shared=bound in self._bounds) for bound in bounds),
-                tuple(sys.path),
-                BEAT_SECONDS if healthcheck is None else min(BEAT_SECONDS, healthcheck / 4),
-                self._patience_seconds,
-            )
-            worker = start(letter, self._directory, now)
+            worker = self._source.worker(post.number, now)
         except OSError as error:
             if not self._has_started:
                 self._failure = f"no worker can be started: {error.strerror or error}"
@@ -366,11 +369,7 @@ class Supervisor:
             wait_seconds = post.backoff.failed(now)
             self.logger.error("no worker can be started now (%s): next try in %g s", error, wait_seconds)
             return None
-        finally:
-            for bound in bounds:
-                if bound not in self._bounds:
-                    bound.handle.close()
-        self._selector.register(worker.channel.handle, selectors.EVENT_READ, worker)
+        self._selector.register(worker.channel.handle, selectors.EVENT_READ, partial(self._hear, worker))
         self.logger.debug("%s starts", worker)
         return worker
 
@@ -452,6 +451,7 @@ class Supervisor:
         self.logger.info("SIGHUP: the workers are replaced one by one")
         self._manager.reloading()
         self._is_reloading = True
+        self._source.renew()
         for post in self._posts:
             if post.successor is not None:  # it may have read the code of a moment ago, and has no clients
                 self._retire(post.successor)
@@ -476,11 +476,12 @@ class Supervisor:
         if self._ends or self._handover is not None:
             return
         try:
-            self._handover = Handover.start(self.config, self._bounds, self._directory)
+            self._handover = Handover.start(self.config, self._bounds, self._source.directory)
         except OSError as error:
             self.logger.error("SIGUSR2: no new server can be started: %s", error.strerror or error)
             return
-        self._selector.register(self._handover.channel.handle, selectors.EVENT_READ, self._handover)
+        hears = partial(self._hear_handover, self._handover)
+        self._selector.register(self._handover.channel.handle, selectors.EVENT_READ, hears)
         self.logger.info("SIGUSR2: %s starts, and takes over when it serves", self._handover)
 
     def _hear_handover(self, handover: Handover) -> None:
@@ -532,20 +533,3 @@ ON_WORD: dict[Word, Callable[..., None]] = {
     Word.STACK: Supervisor._hear_stack,
     Word.LAST_WORDS: Supervisor._hear_last_words,
 }
-
-
-def patience_of(config: Config) -> float | None:
-    """How long a worker may take to leave before it is ended by force: more than an orderly end takes at most, see
-    docs/deployment.md."""
-    bound_seconds = config.timeout_graceful_shutdown
-    return None if bound_seconds is None else bound_seconds + 5.0 + max(bound_seconds, 5.0) + 15.0 + 5.0
-
-
-def start_directory() -> str:
-    """Where workers are started: as the shell named it, so that a link that is pointed to a new release is followed."""
-    named = os.environ.get("PWD", "")
-    here = os.getcwd()
-    try:
-        return named if os.path.isabs(named) and os.path.samefile(named, here) else here
-    except OSError:
-        return here

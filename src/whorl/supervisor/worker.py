@@ -10,18 +10,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 from whorl import version
 from whorl.supervisor.channel import Channel, Word
 from whorl.supervisor.letter import Letter
 
-__all__ = ["Phase", "Worker", "start"]
+__all__ = ["Phase", "Process", "Worker", "launch", "manner_of_death", "start"]
 
-PROGRAM = "import sys; sys.path.insert(0, {root!r}); from whorl.supervisor.main import main; main({descriptor})"
+PROGRAM = "import sys; sys.path.insert(0, {root!r}); from whorl.supervisor.{module} import main; main({descriptor})"
 ROOT = str(Path(version.__file__).resolve().parents[1])
 
 
@@ -31,6 +32,24 @@ class Phase(Enum):
     STARTING = "it imports and starts the application, which may take as long as it likes"
     SERVING = "it accepts clients"
     LEAVING = "it was told to leave, and drains"
+
+
+class Process(Protocol):
+    """A child process, as `subprocess.Popen` has it: it ends once, and its number means it until that was noticed."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended: its status, or the signal with a minus; None where no `poll` has seen that yet."""
+
+    def poll(self) -> int | None:
+        """The same, as it is now. Waits for nothing."""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it has not ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +72,7 @@ class Worker:
     """
 
     number: int
-    process: subprocess.Popen[bytes]
+    process: Process
     channel: Channel
     heard: float
     phase: Phase = Phase.STARTING
@@ -74,13 +93,21 @@ class Worker:
 
     def how_it_ended(self) -> str:
         """The end of a sentence that begins with the worker."""
-        status = self.process.returncode
-        if status < 0:
-            try:
-                return f"was killed by {signal.Signals(-status).name}"
-            except ValueError:
-                return f"was killed by signal {-status}"
+        return manner_of_death(self.process.returncode)
+
+
+def manner_of_death(status: int | None) -> str:
+    """How a process ended, as the end of a sentence.
+
+    Args:
+        status: as `Process.returncode` has it.
+    """
+    if status is None or status >= 0:
         return f"ended with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
 
 
 def start(letter: Letter, directory: str, now: float, stdin: int | None = subprocess.DEVNULL) -> Worker:
@@ -95,9 +122,28 @@ def start(letter: Letter, directory: str, now: float, stdin: int | None = subpro
     Raises:
         OSError: the system has no room for another process.
     """
+    process, channel = launch("main", [place.descriptor for place in letter.places], directory, stdin)
+    worker = Worker(letter.number, process, channel, now)
+    worker.channel.say(Word.LETTER, letter.sealed())
+    return worker
+
+
+def launch(
+    module: str, descriptors: Sequence[int], directory: str, stdin: int | None = subprocess.DEVNULL
+) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start a fresh interpreter, and have a channel to it.
+
+    Args:
+        module: of this package, whose `main` it calls.
+        descriptors: what it inherits.
+        directory: where it works.
+        stdin: its standard input, as `subprocess` has it; None is our own.
+
+    Raises:
+        OSError: the system has no room for another process.
+    """
     ours, theirs = socket.socketpair()
-    descriptors = [theirs.fileno(), *(place.descriptor for place in letter.places)]
-    program = PROGRAM.format(root=ROOT, descriptor=theirs.fileno())
+    program = PROGRAM.format(root=ROOT, module=module, descriptor=theirs.fileno())
     # Ctrl+C at a terminal reaches the whole group of processes. The mask is inherited, so that a worker is deaf to it
     # from its first instruction, until it has a handler.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -105,7 +151,7 @@ def start(letter: Letter, directory: str, now: float, stdin: int | None = subpro
         process = subprocess.Popen(
             [sys.executable, *interpreter_options(), "-c", program],
             stdin=stdin,
-            pass_fds=descriptors,
+            pass_fds=[theirs.fileno(), *descriptors],
             cwd=directory,
         )
     except BaseException:
@@ -114,9 +160,7 @@ def start(letter: Letter, directory: str, now: float, stdin: int | None = subpro
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-    worker = Worker(letter.number, process, Channel(ours), now)
-    worker.channel.say(Word.LETTER, letter.sealed())
-    return worker
+    return process, Channel(ours)
 
 
 def interpreter_options() -> Iterable[str]:

@@ -29,6 +29,14 @@ class WorkersSettings:
         "parent.",
         why="Each worker has an application of its own; only you know whether it bears that.",
     )
+    preload: bool = setting(
+        "Workers",
+        False,
+        Flag(),
+        "Import the application once, in a process that workers are forked from, so that they share the memory of what "
+        "was imported. A factory is called in each worker.",
+        why="An application that opens sockets or starts threads when it is imported does not bear a fork.",
+    )
     reuse_port: bool = setting(
         "Workers",
         False,

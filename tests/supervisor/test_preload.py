@@ -1,0 +1,279 @@
+"""`--preload`: workers that are forked from a process which has imported the application once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Process, serve
+from tests.supervisor.load import Load
+from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
+from whorl.config import Config
+from whorl.errors import ConfigError
+from whorl.platform import Platform
+from whorl.supervisor.channel import Channel, Word, encode
+from whorl.supervisor.letter import Letter
+from whorl.supervisor.nursery import Nursery
+
+SOURCE = """
+import os
+print("imported in", os.getpid(), flush=True)
+{more}
+from tests.supervisor import apps
+
+async def app(scope, receive, send):
+    await apps.app(scope, receive, send)
+"""
+MIB = 2**20
+
+
+class Project:
+    """A directory with an application in it, which says when it is imported, and by whom."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.write()
+
+    def write(self, more: str = "") -> None:
+        """Change the application. Bytecode is told apart by whole seconds and the length of the source."""
+        (self.directory / "served.py").write_text(SOURCE.format(more=more))
+
+    @contextmanager
+    def serve(self, **options: object) -> Iterator[Process]:
+        options = {"workers": 2, "preload": True, **options}
+        with serve("served:app", cwd=self.directory, environment={"PYTHONPATH": os.getcwd()}, **options) as process:  # type: ignore[arg-type]
+            yield process
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def nurseries(process: Process) -> list[int]:
+    """The processes that have imported the application, in order."""
+    return [int(line.rpartition(" ")[2]) for line in process.stdout if line.startswith("imported in")]
+
+
+def workers(process: Process) -> set[int]:
+    return children(process) - set(nurseries(process))
+
+
+def memory(pid: int, name: str) -> int:
+    """How many octets of memory a process has (proc_pid_smaps_rollup(5))."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(name)
+
+
+class TestForked:
+    def test_what_was_imported_is_shared(self, loop_name: str, project: Project) -> None:
+        """50 MB that two workers serve from are there once: of each, nearly nothing is its own."""
+        project.write("HOARD = bytes(range(256)) * 200_000\n")
+        with project.serve(loop=loop_name) as server:
+            (line,) = server.stderr
+            assert "2 preloaded workers" in line
+            (nursery,) = nurseries(server)
+            answered: set[int] = set()
+            until(lambda: answered.add(ask(server)) or len(answered) == 2)  # type: ignore[func-returns-value]
+            assert children(server) == {nursery, *answered}
+            everything = [memory(pid, "Pss") for pid in (nursery, *answered)]
+            assert min(memory(pid, "Rss") for pid in answered) > 50 * MIB * 0.95
+            assert sum(everything) < 110 * MIB, everything
+            assert all(memory(pid, "Private_Dirty") < 30 * MIB for pid in answered)
+            assert server.stop() == 0
+        assert not [pid for pid in (nursery, *answered) if alive(pid)]
+
+    def test_a_queue_for_each(self, project: Project) -> None:
+        """Sockets that are made when the nursery is there already are handed over to it."""
+        with project.serve(reuse_port=True) as server:
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+            assert len([row for row in rows if row[1] == f"0100007F:{server.port:04X}" and row[3] == "0A"]) == 2
+            answered: set[int] = set()
+            until(lambda: answered.add(ask(server)) or answered == workers(server))  # type: ignore[func-returns-value]
+
+    def test_a_factory_is_called_in_each_worker(self, project: Project) -> None:
+        project.write("def make():\n    print('made in', os.getpid(), flush=True)\n    return app\n")
+        with serve(
+            "served:make", factory=True, workers=2, preload=True, cwd=project.directory,
+            environment={"PYTHONPATH": os.getcwd()},
+        ) as server:  # fmt: skip
+            made = {int(line.rpartition(" ")[2]) for line in server.stdout if line.startswith("made in")}
+            assert made == workers(server)
+
+    def test_what_does_not_bear_a_fork_is_told(self, project: Project) -> None:
+        project.write(
+            "import socket, threading\nthreading.Thread(target=threading.Event().wait, name='mine', daemon=True)"
+            ".start()\nLINE = socket.socketpair()\n"
+        )
+        with project.serve() as server:
+            assert "started threads when it was imported (mine)" in server.wait_for_line("started threads")
+            assert "opened 2 sockets or the like" in server.wait_for_line("opened")
+            assert ask(server) in workers(server)
+
+    def test_adopted_processes_are_let_go_of(self, project: Project) -> None:
+        """What a worker's child leaves behind becomes the supervisor's, and must not fill the table of processes."""
+        with project.serve() as server:
+            ask(server, "/?orphan=1")
+            until(lambda: len(children(server)) == 3 and all(alive(pid) for pid in children(server)))
+
+
+class TestFirstStart:
+    def test_an_import_that_fails_is_its_own_line_and_status_3(self, project: Project) -> None:
+        project.write("raise RuntimeError('no database')")
+        with project.serve(ready=False) as server:
+            assert server.wait() == 3
+        complaints = [line for line in server.stderr if "error:" in line]
+        assert len(complaints) == 1
+        assert "raised while it was imported: RuntimeError: no database" in complaints[0]
+        assert len(lines(server, "Traceback")) == 1
+
+    def test_an_import_that_ends_the_process(self, project: Project) -> None:
+        project.write("os._exit(7)")
+        with project.serve(ready=False) as server:
+            assert server.wait() == 3
+        assert "ended with status 7 before it was ready" in server.stderr[-1]
+
+    def test_a_lifespan_that_fails(self) -> None:
+        with serve("tests.supervisor.apps:broken", workers=2, preload=True, ready=False) as server:
+            assert server.wait() == 3
+        assert len([line for line in server.stderr if "error:" in line and "no database" in line]) == 1
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_import_that_never_ends_is_given_up(self, project: Project, number: int) -> None:
+        project.write("import time\ntime.sleep(3600)\n")
+        with project.serve(ready=False) as server:
+            server.wait_for_line("imported in", "stdout")
+            server.signal(number)
+            assert server.wait(5) == 0
+            assert not alive(nurseries(server)[0])
+
+
+class TestRestart:
+    def test_fresh_code_under_load(self, loop_name: str, project: Project) -> None:
+        with project.serve(loop=loop_name, access_log=False) as server:
+            before = children(server)
+            project.write("# another length")
+            with Load(server) as load:
+                server.signal(signal.SIGHUP)
+                wait_for(server, "is ready", 2)
+                until(lambda: not [pid for pid in before if alive(pid)])
+            load.check()
+            assert len(nurseries(server)) == 2
+            assert ask(server) in workers(server)
+            assert server.stop() == 0
+
+    def test_broken_code_changes_nothing(self, project: Project) -> None:
+        """The old workers stay, and more of them are still forked from what they came from."""
+        with project.serve() as server:
+            before = children(server)
+            project.write("raise RuntimeError('half written')")
+            server.signal(signal.SIGHUP)
+            wait_for(server, "the restart is given up")
+            until(lambda: children(server) == before)
+            server.signal(signal.SIGTTIN)
+            wait_for(server, "is ready")
+            assert len(nurseries(server)) == 2
+            assert len(children(server)) == 4
+            project.write("# mended, at last")
+            server.signal(signal.SIGHUP)
+            until(lambda: len(nurseries(server)) == 3 and not before & children(server))
+
+    def test_a_second_restart_during_the_first(self, project: Project) -> None:
+        """It has the code of now, and not the one of a moment ago, which is still being imported."""
+        with project.serve() as server:
+            before = children(server)
+            project.write("import time\ntime.sleep(3600)\n")
+            server.signal(signal.SIGHUP)
+            until(lambda: len(nurseries(server)) == 2)
+            project.write("# the third")
+            server.signal(signal.SIGHUP)
+            wait_for(server, "is ready", 2)
+            until(lambda: not before & children(server) and len(children(server)) == 3)
+            assert not alive(nurseries(server)[1])
+            assert server.stop() == 0
+
+
+class TestAccidents:
+    def test_a_killed_worker_is_forked_anew(self, project: Project) -> None:
+        """Its end is known although another process has forked it, and nothing is imported again."""
+        with project.serve() as server:
+            victim = ask(server)
+            os.kill(victim, signal.SIGKILL)
+            wait_for(server, "was killed by SIGKILL: replaced")
+            wait_for(server, "is ready")
+            assert victim not in children(server)
+            assert len(children(server)) == 3
+            assert len(nurseries(server)) == 1
+
+    def test_a_killed_nursery_is_replaced_and_then_its_workers(self, project: Project) -> None:
+        with project.serve(access_log=False) as server:
+            before = children(server)
+            with Load(server) as load:
+                os.kill(nurseries(server)[0], signal.SIGKILL)
+                wait_for(server, "was killed by SIGKILL: its workers are replaced")
+                wait_for(server, "is ready", 2)
+                until(lambda: not before & children(server))
+            load.check()
+            assert len(nurseries(server)) == 2
+            assert len(children(server)) == 3
+            assert server.stop() == 0
+
+    def test_nobody_survives_the_supervisor(self, loop_name: str, project: Project) -> None:
+        with project.serve(loop=loop_name) as server:
+            before = children(server)
+            with send(server, "/?sleep=0.3") as client:
+                server.popen.kill()
+                assert client.recv(12) == b"HTTP/1.1 200"
+            until(lambda: not [pid for pid in before if alive(pid)])
+
+    def test_nor_does_one_that_is_busy_importing(self, project: Project) -> None:
+        project.write("import time\ntime.sleep(3600)\n")
+        with project.serve(ready=False) as server:
+            server.wait_for_line("imported in", "stdout")
+            server.popen.kill()
+            until(lambda: not alive(nurseries(server)[0]))
+
+
+def test_no_room_for_another_process() -> None:
+    """The nursery cannot fork: the worker has failed, and says why."""
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen(["sleep", "60"]) as process, theirs:
+        nursery = Nursery(process, Channel(ours))
+        worker = nursery.bear(Letter(1, Config("m:a", workers=2), (), (), 1.0, None), 0.0)
+        assert nursery.has_unborn
+        assert worker.process.poll() is None
+        theirs.send(encode(Word.UNBORN, 1, "Cannot allocate memory"))
+        assert nursery.hear()
+        assert worker.process.poll() is not None
+        assert worker.last_words == "no process can be forked: Cannot allocate memory"
+        assert not nursery.has_unborn
+        process.kill()
+        worker.channel.close()
+        nursery.channel.close()
+
+
+class TestRefused:
+    def test_beside_reload(self) -> None:
+        with pytest.raises(ConfigError) as refused:
+            Config("m:a", preload=True, reload=True)
+        assert refused.value.problems == (
+            "preload keeps what was imported, and reload imports anew: leave one of them out",
+        )
+
+    def test_one_process(self) -> None:
+        with pytest.raises(ConfigError, match="preload is about workers that a parent has forked"):
+            Config("m:a", preload=True)
+
+    def test_where_there_is_no_fork(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("whorl.config.relations.HERE", Platform(system="win32"))
+        with pytest.raises(ConfigError, match="preload needs a kernel that gives forked processes to another parent"):
+            Config("m:a", preload=True, workers=2)
