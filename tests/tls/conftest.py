@@ -8,21 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import Process
-from tests.loops_here import LOOP_PARAMS
 from tests.server.conftest import Pool, name, pool, watched
 from tests.tls.client import Authority
-from whorl.loops.registry import KNOWN, Feature
 
 __all__ = ["name", "pool"]
-
-UNABLE = {known.typed for known in KNOWN if Feature.TLS in known.lacks}
-
-
-@pytest.fixture(params=[param for param in LOOP_PARAMS if param.values[0] not in UNABLE])
-def loop_name(request: pytest.FixtureRequest) -> str:
-    """Each loop that can serve TLS."""
-    loop: str = request.param
-    return loop
 
 
 @pytest.fixture(scope="session")

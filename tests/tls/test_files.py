@@ -106,12 +106,6 @@ class TestWhatIsWrong:
         with pytest.raises(ConfigError, match=words):
             Config("a:b", **options)
 
-    def test_a_loop_without_tls(self) -> None:
-        pytest.importorskip("rloop")
-        with serve("tests.apps:app", ready=False, loop="rloop:new_event_loop", ssl_self_signed=True) as process:
-            assert process.wait() == 3
-            assert "has no TLS" in process.stderr[0]
-
 
 class TestWords:
     @pytest.mark.parametrize("written", ["required", "CERT_REQUIRED", 2, ssl.CERT_REQUIRED])

@@ -5,7 +5,7 @@ another process. `LoopChoice.make` imports, makes the one loop that will serve, 
 bound. No event loop policy is ever set or read.
 
     choice = resolve("auto")
-    made = choice.make(Feature.TLS)
+    made = choice.make(Feature.UNIX_SOCKETS)
     with made.runner() as runner:
         runner.run(main())
 

@@ -29,7 +29,6 @@ LOOP_METHODS = ("call_soon", "call_later", "create_server", "run_forever", "is_r
 """What makes a loop of an object that does not inherit from asyncio's abstract class: rsloop's does not."""
 
 REMEDIES = {
-    Feature.TLS: "end TLS at a proxy in front, or use",
     Feature.UNIX_SOCKETS: "use --host and --port, or",
 }
 """What to do without the feature. The sentence goes on with a loop that has it."""

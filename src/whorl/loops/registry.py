@@ -39,7 +39,8 @@ NAMES = ("auto", "asyncio", "uvloop")
 class Feature(Enum):
     """Something that not every loop can do. The value is what it is called in a sentence."""
 
-    TLS = "TLS"
+    TLS = "TLS of its own"
+    """For an application's own connections: what clients speak with Whorl is deciphered above the loop."""
     UNIX_SOCKETS = "Unix sockets"
     SENDFILE = "sendfile"
     """`loop.sendfile()` on its own transports."""

@@ -15,7 +15,7 @@ from whorl.platform import HERE, Platform
 
 __all__ = ["columns", "table"]
 
-TOLD = (Feature.TLS, Feature.UNIX_SOCKETS)
+TOLD = (Feature.UNIX_SOCKETS,)
 """What a user asks for by an option, so that its lack is worth a word."""
 
 

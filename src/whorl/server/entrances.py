@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from whorl.config import Config
 from whorl.errors import StartError
@@ -18,16 +19,38 @@ from whorl.proxy.hosts import HostList
 from whorl.proxy.trust import Trust
 from whorl.server.sockets import Bound
 from whorl.tls.certificates import Certificates
-from whorl.transport.buffered import BufferedConnection
+from whorl.transport.buffered import BufferedConnection, BufferedIntroduced, BufferedTls
 from whorl.transport.connection import Connection
 from whorl.transport.entrance import Entrance
-from whorl.transport.introduced import BufferedIntroduced, Introduced
+from whorl.transport.introduced import Introduced
 from whorl.transport.redirect import CertifiedHosts, Redirecting
 from whorl.transport.shared import Shared
 from whorl.transport.tls import Tls
 from whorl.transport.windows import WindowsConnection
 
 __all__ = ["Entrances", "require_hosts", "url_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What connections are made of.
+
+    Attributes:
+        connection: of plain HTTP.
+        under_tls: above TLS.
+        tls: that TLS.
+        introduced: what reads the preamble of the PROXY protocol before either.
+    """
+
+    connection: type[Connection] = Connection
+    under_tls: type[Connection] = Connection
+    tls: type[Tls] = Tls
+    introduced: type[Introduced] = Introduced
+
+
+USUAL = Kinds()
+BUFFERED = Kinds(BufferedConnection, Connection, BufferedTls, BufferedIntroduced)
+ON_WINDOWS = Kinds(WindowsConnection, WindowsConnection)
 
 
 class Entrances:
@@ -40,14 +63,14 @@ class Entrances:
         certificates: the server's, None where it speaks plain HTTP.
     """
 
-    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kind", "_ours", "_shared", "_trust")
+    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kinds", "_ours", "_shared", "_trust")
 
     def __init__(self, made: MadeLoop, shared: Shared, config: Config, certificates: Certificates | None) -> None:
         believed = Believed(config.proxy_headers)
         self._config = config
         self._shared = shared
         self._certificates = certificates
-        self._kind = kind_of_connection(made)
+        self._kinds = kinds_for(made)
         self._trust = Trust(config.forwarded_allow_ips)
         self._headers = None if believed is Believed.OFF else ProxyHeaders(believed, self._trust)
         self._hosts = hosts = HostList(config.allowed_hosts) if config.allowed_hosts else None
@@ -59,22 +82,23 @@ class Entrances:
 
     def connector(self, bound: Bound) -> Callable[[], asyncio.Protocol]:
         """What makes the protocol of a new connection to a socket."""
-        shared, kind = self._shared, self._kind
+        shared = self._shared
         certificates = self._certificates if bound.leads_to is None else None
         entrance = self._entrance(bound)
         proxy_protocol = self._config.proxy_protocol
+        kinds = self._kinds
 
         def introduced() -> asyncio.Protocol:
+            kind = kinds.connection if certificates is None else kinds.under_tls
             connection = kind(shared, entrance)
-            inner = connection if certificates is None else Tls(connection, certificates)
-            front = BufferedIntroduced if isinstance(inner, BufferedConnection) else Introduced
-            return front(inner, connection, proxy_protocol == "require")
+            inner = connection if certificates is None else kinds.tls(connection, certificates)
+            return kinds.introduced(inner, connection, proxy_protocol == "require")
 
         if proxy_protocol != "off":
             return introduced
         if certificates is None:
-            return lambda: kind(shared, entrance)
-        return lambda: Tls(kind(shared, entrance), certificates)
+            return lambda: kinds.connection(shared, entrance)
+        return lambda: kinds.tls(kinds.under_tls(shared, entrance), certificates)
 
     def _entrance(self, bound: Bound) -> Entrance:
         if bound.leads_to is None or self._ours is None:
@@ -87,11 +111,11 @@ class Entrances:
             logger.info("%d values of proxies' fields were malformed, and ignored", self._headers.malformed)
 
 
-def kind_of_connection(made: MadeLoop) -> type[Connection]:
-    """The connection that makes up for what a loop, or the system below it, does differently."""
+def kinds_for(made: MadeLoop) -> Kinds:
+    """Those that make up for what a loop, or the system below it, does differently."""
     if made.platform.is_windows:
-        return WindowsConnection
-    return Connection if made.can(Feature.PROMPT_PAUSE) else BufferedConnection
+        return ON_WINDOWS
+    return USUAL if made.can(Feature.PROMPT_PAUSE) else BUFFERED
 
 
 def require_hosts(config: Config, certificates: Certificates) -> None:

@@ -47,8 +47,6 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     prepend_app_dir(config.app_dir)
     is_unix = any(isinstance(place, UnixPlace) for place in config.places)
     needs = [Feature.UNIX_SOCKETS] if is_unix else []
-    if config.speaks_tls:
-        needs.append(Feature.TLS)
     made = resolve(config.loop).make(*needs)
     made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
     keeper = keeper or Keeper()

@@ -225,7 +225,6 @@ class Server:
     async def _serve(self, made: MadeLoop) -> None:
         logs.configure(self.config)
         if self.config.speaks_tls:
-            made.require(Feature.TLS)
             self._certificates = Certificates(self.config, self.logger)
             require_hosts(self.config, self._certificates)
         bounds = self._keeper.bind(self.config)

@@ -1,7 +1,8 @@
-"""A connection for a loop that reads on in spite of `pause_reading`, as long as the client sends fast enough (rloop).
+"""Reading on a loop that reads on in spite of `pause_reading`, as long as the client sends fast enough (rloop).
 
 Such a loop asks a buffered protocol for room before each read, so a connection that is paused offers none. What is left
-in the kernel then, the loop takes for read: it waits for more to come. So whoever resumes reads that first. Made by
+in the kernel then, the loop takes for read: it waits for more to come. So whoever resumes reads that first. There is
+one class for each that may be the loop's protocol: the connection, its TLS, and the PROXY protocol before both. Made by
 `server`. It must not know which loop it serves.
 """
 
@@ -11,11 +12,51 @@ import asyncio
 import os
 
 from whorl.transport.connection import Connection
+from whorl.transport.introduced import Introduced
 from whorl.transport.phase import CLOSING
+from whorl.transport.tls import Tls
 
-__all__ = ["BufferedConnection"]
+__all__ = ["BufferedConnection", "BufferedIntroduced", "BufferedTls"]
 
 NO_ROOM = bytearray()
+
+
+def room(connection: Connection) -> bytearray:
+    """Where the loop reads to: nowhere, while reading is paused."""
+    return NO_ROOM if connection.reading_paused else connection.shared.read_buffer
+
+
+def taken(connection: Connection, size_bytes: int) -> bytes:
+    """What the loop has read."""
+    with memoryview(connection.shared.read_buffer) as view:
+        return bytes(view[:size_bytes])
+
+
+def plan_catch_up(reader: asyncio.Protocol, connection: Connection) -> None:
+    """Have what was left in the kernel be read in the next turn of the loop."""
+    service = connection.shared.service
+    service.loop.call_soon(catch_up, reader, connection, context=service.context)
+
+
+def catch_up(reader: asyncio.Protocol, connection: Connection) -> None:
+    """Read what was left in the kernel, until nothing is or reading is paused again.
+
+    Args:
+        reader: the loop's protocol, or who gets its octets.
+        connection: who paused, and resumed.
+    """
+    while not connection.reading_paused and not connection.their_eof and connection.phase < CLOSING:
+        try:
+            data = os.read(connection.fileno(), len(connection.shared.read_buffer))
+        except BlockingIOError:
+            return
+        except OSError:
+            connection.reset()
+            return
+        if data:
+            reader.data_received(data)
+        else:
+            reader.eof_received()
 
 
 class BufferedConnection(Connection, asyncio.BufferedProtocol):
@@ -24,32 +65,47 @@ class BufferedConnection(Connection, asyncio.BufferedProtocol):
     __slots__ = ()
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Where the loop reads to: nowhere, while reading is paused."""
-        return NO_ROOM if self.reading_paused else self.shared.read_buffer
+        """Where the loop reads to."""
+        return room(self)
 
     def buffer_updated(self, nbytes: int) -> None:
         """The loop has read."""
-        with memoryview(self.shared.read_buffer) as view:
-            data = bytes(view[:nbytes])
-        self.data_received(data)
+        self.data_received(taken(self, nbytes))
 
     def _resume_transport(self) -> None:
         if self.reading_paused:
-            service = self.shared.service
-            service.loop.call_soon(self._catch_up, context=service.context)
+            plan_catch_up(self, self)
         super()._resume_transport()
 
-    def _catch_up(self) -> None:
-        """Read what was left in the kernel, until nothing is or reading is paused again."""
-        while not self.reading_paused and not self.their_eof and self.phase < CLOSING:
-            try:
-                data = os.read(self.fileno(), len(self.shared.read_buffer))
-            except BlockingIOError:
-                return
-            except OSError:
-                self.reset()
-                return
-            if data:
-                self.data_received(data)
-            else:
-                self.eof_received()
+
+class BufferedTls(Tls, asyncio.BufferedProtocol):
+    """The TLS of one connection, read into that buffer."""
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where the loop reads to."""
+        return room(self._connection)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The loop has read."""
+        self.data_received(taken(self._connection, nbytes))
+
+    def resume_reading(self) -> None:
+        """Go on reading, and first what is there already."""
+        plan_catch_up(self, self._connection)
+        super().resume_reading()
+
+
+class BufferedIntroduced(Introduced, asyncio.BufferedProtocol):
+    """The preamble of one connection, read into that buffer."""
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where the loop reads to."""
+        return room(self._connection)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The loop has read."""
+        self.data_received(taken(self._connection, nbytes))

@@ -13,11 +13,10 @@ import asyncio
 from whorl.asgi.proxied import EXTENSION
 from whorl.asgi.scope import PeerFacts
 from whorl.proxy.preamble import Introduction, MalformedPreamble, NoPreamble, read_preamble
-from whorl.transport.buffered import BufferedConnection
 from whorl.transport.connection import Connection
 from whorl.transport.phase import LINGERING
 
-__all__ = ["BufferedIntroduced", "Introduced"]
+__all__ = ["Introduced"]
 
 
 class Introduced(asyncio.Protocol):
@@ -108,21 +107,3 @@ class Introduced(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._inner.resume_writing()
-
-
-class BufferedIntroduced(Introduced, asyncio.BufferedProtocol):
-    """The same before a `BufferedConnection`, whose buffer is read to."""
-
-    __slots__ = ()
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Where the loop reads to."""
-        connection = self._connection
-        assert isinstance(connection, BufferedConnection)
-        return connection.get_buffer(sizehint)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """The loop has read."""
-        with memoryview(self._connection.shared.read_buffer) as view:
-            data = bytes(view[:nbytes])
-        self.data_received(data)
