@@ -1,12 +1,12 @@
-"""Whatever a client says, however it is cut into frames and reads: the application hears the same, and so does the
-client. The client is the sans-IO one of the package `websockets`, so nobody marks their own work."""
+"""Whatever a client says, however it is compressed and cut into frames and reads: the application hears the same, and
+so does the client. The client is the sans-IO one of the package `websockets`, so nobody marks their own work."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
@@ -17,19 +17,27 @@ from tests.server.client import PATIENCE_SECONDS
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 LONG = st.builds(lambda piece, times: piece * times, TEXTS, st.integers(1, 300))
-MESSAGES = st.lists(TEXTS | LONG | st.binary(max_size=300), min_size=1, max_size=8)
+LONG_OCTETS = st.builds(lambda piece, times: piece * times, st.binary(max_size=300), st.integers(1, 300))
+MESSAGES = st.lists(TEXTS | LONG | st.binary(max_size=300) | LONG_OCTETS, min_size=1, max_size=8)
 CUTS = st.lists(st.integers(1, 5000), max_size=50)
+
+# Both windows and both settings of what outlives a message (RFC 7692 section 7.1). zlib writes none of 8 bits.
+OFFERS = st.none() | st.builds(
+    ClientPerMessageDeflateFactory,
+    server_no_context_takeover=st.booleans(),
+    client_no_context_takeover=st.booleans(),
+    server_max_window_bits=st.none() | st.integers(9, 15),
+    client_max_window_bits=st.none() | st.just(True) | st.integers(9, 15),
+)
 
 
 class Speaker:
     """A client that sends its octets in pieces of given sizes, and then the rest."""
 
-    def __init__(self, server: Process, cuts: list[int], compressed: bool) -> None:
-        extensions = [ClientPerMessageDeflateFactory(client_max_window_bits=True)] if compressed else None
+    def __init__(self, server: Process, offer: ClientPerMessageDeflateFactory | None) -> None:
         uri = parse_uri(f"ws://127.0.0.1:{server.port}/echo")
-        self.protocol = ClientProtocol(uri, extensions=extensions, max_size=None)
+        self.protocol = ClientProtocol(uri, extensions=offer and [offer], max_size=None)
         self.socket = server.connect(PATIENCE_SECONDS)
-        self.cuts = cuts
         self.protocol.send_request(self.protocol.connect())
         self.flush([])
         events: list[object] = []
@@ -37,6 +45,23 @@ class Speaker:
             events = self.hear()
         assert isinstance(events[0], Response)
         self.events = events[1:]
+        self.check_agreement(offer)
+
+    def check_agreement(self, offer: ClientPerMessageDeflateFactory | None) -> None:
+        """What the server said is what the client asked for, or less memory."""
+        if offer is None:
+            assert self.protocol.extensions == []
+            return
+        (agreed,) = self.protocol.extensions
+        assert isinstance(agreed, PerMessageDeflate)
+        assert agreed.remote_no_context_takeover >= offer.server_no_context_takeover
+        assert agreed.local_no_context_takeover >= offer.client_no_context_takeover
+        assert agreed.remote_max_window_bits <= (offer.server_max_window_bits or 15)
+        if offer.client_max_window_bits is None:
+            assert agreed.local_max_window_bits == 15, "who does not offer it cannot be asked"
+        else:
+            most = 15 if offer.client_max_window_bits is True else offer.client_max_window_bits
+            assert agreed.local_max_window_bits <= most
 
     def flush(self, cuts: list[int]) -> None:
         octets = b"".join(self.protocol.data_to_send())
@@ -87,12 +112,16 @@ class Speaker:
         return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(MESSAGES, CUTS, st.integers(1, 5), st.booleans())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(MESSAGES, CUTS, st.integers(1, 5), OFFERS)
 def test_every_message_comes_back_as_it_went(
-    server: Process, messages: list[str | bytes], cuts: list[int], fragments: int, compressed: bool
+    server: Process,
+    messages: list[str | bytes],
+    cuts: list[int],
+    fragments: int,
+    offer: ClientPerMessageDeflateFactory | None,
 ) -> None:
-    speaker = Speaker(server, cuts, compressed)
+    speaker = Speaker(server, offer)
     with speaker.socket:
         for message in messages:
             speaker.say(message, fragments)
