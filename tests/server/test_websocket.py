@@ -22,13 +22,13 @@ from tests.server.peer import (
     OFFER,
     PING,
     PONG,
-    RSV1,
     TEXT,
     Peer,
     close,
     frame,
     upgrade,
 )
+from tests.websocket.faults import FAULTS
 
 ACCEPTS = {"type": "websocket.accept"}
 CLOSES = {"type": "websocket.close"}
@@ -388,34 +388,17 @@ class TestClosing:
             assert peer.ended() == (1000, "")
         open_gate(server, name)
 
-    @pytest.mark.parametrize(
-        ("octets", "code"),
-        [
-            (frame(TEXT, b"x", mask=None), 1002),
-            (frame(TEXT, b"x", flags=FIN | RSV1), 1002),
-            (frame(3, b"x"), 1002),
-            (frame(PING, b"x" * 126), 1002),
-            (frame(PING, b"x", flags=0), 1002),
-            (frame(CONTINUATION, b"x"), 1002),
-            (frame(TEXT, b"x", flags=0) + frame(TEXT, b"y"), 1002),
-            (frame(TEXT, b"\xff"), 1007),
-            (frame(CLOSE, b"\x03"), 1002),
-            (close(1005), 1002),
-            (frame(CLOSE, b"\x03\xe8\xff"), 1007),
-            (b"\x82\xff" + b"\x00\x00\x00\x00\x01\x00\x00\x01" + b"\x00" * 4, 1009),
-        ],
-    )
-    def test_what_is_malformed_gets_its_code_after_what_came_before(
-        self, server: Process, octets: bytes, code: int, name: str
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_what_is_malformed_gets_its_code_and_reason_after_what_came_before(
+        self, server: Process, fault: str, name: str
     ) -> None:
-        with Peer(server, "/echo", f"X-Id: {name}") as peer:
-            peer.send(frame(TEXT, b"before"), octets, b"\x00" * 100)
+        row = FAULTS[fault]
+        offer = ["Sec-WebSocket-Extensions: permessage-deflate"] if row.compressed else []
+        with Peer(server, "/echo", f"X-Id: {name}", *offer) as peer:
+            peer.send(frame(TEXT, b"before"), row.octets, b"\x00" * 100)
             assert peer.text() == "before"
-            found, reason = peer.ended()
-            assert found == code
-            assert "RFC" in reason
-        noted = events(server, name, 1)[0]
-        assert (noted["type"], noted["code"], noted["reason"]) == ("websocket.disconnect", code, reason)
+            assert peer.ended() == (row.code, row.reason)
+        assert events(server, name, 1) == [{"type": "websocket.disconnect", "code": row.code, "reason": row.reason}]
 
     def test_one_that_goes_on_sending_can_still_read_why(self, server: Process) -> None:
         with Peer(server) as peer:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from tests.websocket.faults import FAULTS
 from tests.websocket.vectors import (
     CLOSE,
     CONTINUATION,
@@ -22,8 +26,11 @@ from tests.websocket.vectors import (
     server_frames,
     text,
 )
+from whorl import websocket
 from whorl.websocket.connection import NEXT_STATE, Connection, State, Step
+from whorl.websocket.deflate import DeflateSettings, negotiate
 from whorl.websocket.events import Close
+from whorl.websocket.extension import Extension
 from whorl.websocket.failure import Failure, NotOpen
 
 GOOD_CODES = [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999]
@@ -171,37 +178,37 @@ def test_5_5_1_our_close_is_sent_once(connection: Connection) -> None:
     assert connection.close() == b""
 
 
-# What each kind of fault is told; section 7.1.7 wants a Close frame with a fitting code before the end.
-FAULTS = {
-    "not masked": (frame(TEXT, b"x", key=None), 1002),
-    "reserved bit": (frame(TEXT, b"x", reserved=0x20), 1002),
-    "reserved opcode": (frame(3), 1002),
-    "long ping": (frame(PING, bytes(126)), 1002),
-    "continuation of nothing": (frame(CONTINUATION), 1002),
-    "close code": (close(1005), 1002),
-    "not UTF-8": (frame(TEXT, b"\xff"), 1007),
-    "not UTF-8, in fragments": (frame(TEXT, b"\xff", final=False), 1007),
-    "reason is not UTF-8": (close(1000, b"\xff"), 1007),
-    "too long": (frame(TEXT, bytes(LIMIT_BYTES + 1)), 1009),
-}
+@pytest.mark.parametrize("name", FAULTS)
+def test_7_1_7_a_failure_is_told_by_code_and_reason(name: str) -> None:
+    fault = FAULTS[name]
+    connection = Connection(LIMIT_BYTES, negotiate([Extension("permessage-deflate")], DeflateSettings()))
+    if not fault.compressed:
+        connection = Connection(LIMIT_BYTES)
 
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_7_1_7_a_failure_is_told_by_code_and_reason(connection: Connection, fault: str) -> None:
-    octets, code = FAULTS[fault]
-
-    one, failure = connection.receive_data(text("one") + octets + text("not read"))
+    one, failure = connection.receive_data(text("one") + fault.octets + text("not read"))
 
     assert one == "one"
     assert isinstance(failure, Failure)
+    assert (failure.code, failure.reason) == (fault.code, fault.reason)
     assert connection.state is State.CLOSING_THEIRS
     assert connection.receive_data(text("not read either")) == []
     assert connection.buffered_bytes == 0
     assert connection.send_text("one") == b"\x81\x03one"
     assert server_frames(connection.close(1000, "mine")) == [
-        ServerFrame(0x88, code.to_bytes(2) + failure.reason.encode())
+        ServerFrame(0x88, fault.code.to_bytes(2) + fault.reason.encode())
     ]
     assert connection.state is State.CLOSED
+
+
+def test_7_1_7_every_failure_that_the_source_knows_has_its_row() -> None:
+    told = set()
+    for path in Path(websocket.__path__[0]).glob("*.py"):
+        module = import_module(f"whorl.websocket.{path.stem}")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Failure":
+                reason = node.args[1]
+                told.add(getattr(module, reason.id) if isinstance(reason, ast.Name) else ast.literal_eval(reason))
+    assert told == {fault.reason for fault in FAULTS.values()}
 
 
 def test_7_1_5_a_carrier_that_ends_is_1006(connection: Connection) -> None:
