@@ -50,7 +50,8 @@ others: $(VENV)/test
 	done
 
 fuzz: $(VENV)/test
-	$(VENV)/bin/python -m tests.http1.fuzz --seconds 30
+	$(VENV)/bin/python -m tests.http1.fuzz --seconds 20
+	$(VENV)/bin/python -m tests.websocket.fuzz --seconds 10
 
 # What is installed from the wheel, with and without extras, must serve; the checkout is not looked at.
 package: $(VENV)/test

@@ -8,12 +8,11 @@ shortest form it can find as a Python literal and ends with status 1.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import time
 from collections.abc import Iterator
 
+from tests.fuzzing import run
 from tests.http1.corpus import FRAGMENTS, SEEDS, Edit, spoil
 from tests.http1.differences import unexplained
 from tests.http1.vectors import drip, play, same
@@ -68,42 +67,14 @@ def fault(octets: bytes, lines: FieldLines) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def shortest(octets: bytes) -> bytes:
-    """The input without each part that the fault does not need, large parts first."""
-    size = len(octets)
-    while size:
-        at = 0
-        while at < len(octets):
-            shorter = octets[:at] + octets[at + size :]
-            if fault(shorter, FieldLines()):
-                octets = shorter
-            else:
-                at += size
-        size //= 2
-    return octets
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.http1.fuzz", description="Fuzz the HTTP/1.1 wire rules.")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long (default 30)")
-    parser.add_argument("--seed", type=int, default=0, help="which inputs (default 0)")
-    options = parser.parse_args(arguments)
-    lines = FieldLines()
-    ends_at = time.monotonic() + options.seconds
-    count = 0
-    for octets in inputs(options.seed):
-        text = fault(octets, lines)
-        if text:
-            print(f"input {count} of seed {options.seed} fails: {text}\n{octets!r}", flush=True)
-            octets = shortest(octets)
-            print(f"shortest form: {fault(octets, FieldLines())}\n{octets!r}")
-            return 1
-        count += 1
-        if time.monotonic() > ends_at:
-            break
-    print(f"{count} inputs of seed {options.seed}: no fault")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    LINES = FieldLines()
+    sys.exit(
+        run(
+            "tests.http1.fuzz",
+            sys.argv[1:],
+            inputs,
+            lambda octets: fault(octets, LINES),
+            lambda octets: fault(octets, FieldLines()),
+        )
+    )

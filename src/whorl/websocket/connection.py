@@ -134,7 +134,7 @@ class Connection:
     @property
     def buffered_bytes(self) -> int:
         """How much has come that was not read yet: the beginning of a frame, or what `most_events` left."""
-        return len(self._buffer) - self._at
+        return len(self._buffer) - self._at if self._buffer else 0
 
     def receive_data(self, data: bytes, most_events: int = sys.maxsize) -> list[Event]:
         """Take octets from the peer.
