@@ -159,7 +159,7 @@ def read_response(client: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 def environment_here() -> dict[str, str]:
     """The variables of this process, without settings for Whorl."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("WHORL_")}
+    return {name: value for name, value in os.environ.items() if not name.startswith(("WHORL_", "WEB_"))}
 
 
 def command(app: str, python: Sequence[str] = (sys.executable,), **options: object) -> list[str]:

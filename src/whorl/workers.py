@@ -133,6 +133,7 @@ def options_from(cfg: Any, descriptors: list[int]) -> dict[str, object]:
     options: dict[str, object] = {
         "bind": [f"fd://{descriptor}" for descriptor in descriptors],
         "backlog": cfg.backlog,
+        "workers": 1,  # Gunicorn is the parent, whatever WEB_CONCURRENCY says
         "timeout_graceful_shutdown": cfg.graceful_timeout * GRACEFUL_SHARE,
         "access_log": cfg.accesslog is not None,
         "log_config": {},

@@ -52,6 +52,38 @@ def test_command_line_beats_environment_beats_file_beats_default(place: Place) -
     ]
 
 
+class TestWhatThePlatformSuggests:
+    """WEB_CONCURRENCY, the default of workers."""
+
+    def test_it_beats_the_default_and_nothing_else(self, place: Place) -> None:
+        place.environment = {"WEB_CONCURRENCY": "4"}
+        assembled = place.assemble()
+        assert (assembled.config.workers, assembled.origins["workers"]) == (4, "WEB_CONCURRENCY")
+        place.write("whorl.toml", "workers = 3")
+        assert place.assemble().config.workers == 3
+        place.environment["WHORL_WORKERS"] = "2"
+        assert place.assemble().config.workers == 2
+        assert place.assemble({"workers": "1"}).config.workers == 1
+
+    def test_an_empty_one_is_absent_and_a_wrong_one_is_named(self, place: Place) -> None:
+        place.environment = {"WEB_CONCURRENCY": ""}
+        assert place.assemble().config.workers == 1
+        place.environment = {"WEB_CONCURRENCY": "many"}
+        (problem,) = place.problems()
+        assert problem.startswith("WEB_CONCURRENCY ")
+
+    def test_not_for_who_develops(self, place: Place) -> None:
+        place.environment = {"WEB_CONCURRENCY": "4"}
+        assert place.assemble({"reload": True}).config.workers == 1
+        assert place.assemble({"reload": False}).config.workers == 4
+        assert len(place.problems({"reload": True, "workers": "4"})) == 1
+
+    def test_from_an_env_file(self, place: Place) -> None:
+        path = place.write(".env", "WEB_CONCURRENCY=5")
+        assembled = place.assemble({"env_file": path})
+        assert (assembled.config.workers, assembled.origins["workers"]) == (5, f"WEB_CONCURRENCY in {path}")
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_can_be_written_in_the_environment(place: Place, name: str) -> None:
     setting = SETTINGS[name]

@@ -63,7 +63,12 @@ def test_its_settings_for_tls_are_ours(tmp_path: Path) -> None:
 
 
 def test_serves_and_leaves_in_order(loop_name: str) -> None:
-    with gunicorn("tests.apps:app", WHORL_LOOP=loop_name) as process, Client(process) as client:
+    environment = {
+        "WHORL_LOOP": loop_name,
+        "WEB_CONCURRENCY": "1",
+        "WHORL_WORKERS": "7",
+    }  # Gunicorn's matter
+    with gunicorn("tests.apps:app", **environment) as process, Client(process) as client:
         client.send(get(script=[start(), body(b"one", True), ("print", "here"), ("sleep", 0.5), body(b"two")]))
         process.wait_for_line("here", "stdout")
         process.signal(signal.SIGTERM)

@@ -19,13 +19,14 @@ INTRODUCTION = """\
 
 <!-- Made from src/whorl/config/sections by `python -m whorl.config.describe docs/settings.md`: do not edit it. -->
 
-Every setting can be written in four places. The first that has a value wins:
+Every setting can be written in several places. The first that has a value wins:
 
 1. the command line: `whorl main:app --port 9000`
 2. the environment: `WHORL_PORT=9000`
 3. a file: `port = 9000` in `whorl.toml`, or under `[tool.whorl]` in `pyproject.toml`, in the current directory;
    or in the file that `--config FILE` or `WHORL_CONFIG` names
-4. the default
+4. for `workers` alone, the variable `WEB_CONCURRENCY`, which hosting platforms set; with `reload` it is left aside
+5. the default
 
 From Python, `whorl.run(app, port=9000)` and `whorl.Config(app, port=9000)` take the same names and read neither the
 environment nor a file.

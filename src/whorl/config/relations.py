@@ -36,6 +36,7 @@ WITH_WORKERS: Final = (
     ("reuse_port", False),
     ("limit_worker_memory", None),
     ("limit_worker_lifetime", None),
+    ("limit_worker_replacements", 1),
     ("timeout_worker_healthcheck", HEALTHCHECK_SECONDS),
 )
 """What only a parent can do, and the default of each."""

@@ -1,4 +1,5 @@
 """One configuration out of four places: command line, environment, file, default; the first that has a value wins.
+A platform that knows how much there is to use says how many workers there are by default.
 
 Called by the command line only: `Config(…)` from Python reads neither the environment nor a file. Every value keeps its
 place, so that a message names what the user wrote ("--port", "WHORL_PORT", "port in whorl.toml") and
@@ -22,6 +23,9 @@ from whorl.errors import ConfigError
 __all__ = ["CONFIG_VARIABLE", "Assembled", "assemble"]
 
 CONFIG_VARIABLE: Final = ENVIRONMENT_PREFIX + "CONFIG"
+
+PLATFORM_VARIABLES: Final = {"workers": "WEB_CONCURRENCY"}
+"""What platforms set by themselves, and other servers read as well; it counts less than anything written for Whorl."""
 
 WAYS_TO_LISTEN: Final = (("host", "port"), ("uds", "uds_mode"), ("fd",), ("bind",))
 """The highest place that names one of these ways decides on the way: `--port` beats a `uds` in the file."""
@@ -78,7 +82,9 @@ def assemble(
         problems.extend(error.problems)
     variables = from_environment(environment, problems, {name: f"{name} in {env_file}" for name in added})
 
-    merged = merge(contents, variables, arguments)
+    merged = merge(from_platform(environment, added, env_file), contents, variables, arguments)
+    if is_on("reload", merged) and "workers" in merged and merged["workers"].place == PLATFORM_VARIABLES["workers"]:
+        del merged["workers"]  # whoever develops has not asked for it
     places = {name: written.place for name, written in merged.items()}
     values, unsound = check({name: written.raw for name, written in merged.items()}, places)
     if problems or unsound:
@@ -120,6 +126,30 @@ def from_environment(
         else:
             problems.append(no_such_setting(name, SETTINGS, variable, lambda known: SETTINGS[known].variable))
     return found
+
+
+def from_platform(environment: Mapping[str, str], added: list[str], env_file: str | None) -> dict[str, Written]:
+    """What the platform suggests. An empty variable counts as absent.
+
+    Args:
+        environment: all variables.
+        added: the names of those that come from an env_file.
+        env_file: its path.
+    """
+    found: dict[str, Written] = {}
+    for name, variable in PLATFORM_VARIABLES.items():
+        if raw := environment.get(variable):
+            origin = f"{variable} in {env_file}" if variable in added else variable
+            found[name] = Written(raw, variable, origin)
+    return found
+
+
+def is_on(name: str, merged: Mapping[str, Written]) -> bool:
+    """Whether a switch was written and is on; one that is unsound is reported elsewhere."""
+    try:
+        return name in merged and bool(SETTINGS[name].kind.read(merged[name].raw))
+    except ValueError:
+        return False
 
 
 def env_file_of(

@@ -226,8 +226,11 @@ class Supervisor:
     def _hear_alive(self, worker: Worker, requests: int, memory_bytes: int) -> None:
         worker.requests = requests
         limit_bytes = self.config.limit_worker_memory
-        if limit_bytes is not None and memory_bytes > limit_bytes:
-            self._mark(worker, f"it holds {memory_bytes >> 20} MiB of memory, more than limit_worker_memory")
+        post = self._post_of(worker)
+        if limit_bytes is None or memory_bytes <= limit_bytes or post is None or worker.due is not None:
+            return
+        self._mark(worker, f"it holds {memory_bytes >> 20} MiB of memory, more than limit_worker_memory")
+        post.backoff.failed(worker.heard)  # if a fresh one holds so much, another one will not help
 
     def _hear_spent(self, worker: Worker, reason: str) -> None:
         self._mark(worker, reason)
@@ -307,6 +310,7 @@ class Supervisor:
             self.logger.error("the restart is given up, and the old workers stay: %s could not start: %s", worker, why)
             for other in self._all_workers():
                 other.due = None if other.due == RESTART else other.due
+            self._drop_successors()
             return
         wait_seconds = post.backoff.failed(now)
         words = (post.worker, worker, why, wait_seconds)
@@ -334,16 +338,17 @@ class Supervisor:
                 post.worker = self._start(post, now)
             if not self._has_started:
                 break  # the first one shows whether the application starts at all
-        if not self._is_replacing(now):
-            post_due = next((post for post in self._posts if post.wants_successor(now)), None)
-            if post_due is not None and post_due.worker is not None:
-                self.logger.info("%s will be replaced: %s", post_due.worker, post_due.worker.due)
-                post_due.successor = self._start(post_due, now)
+        room = self.config.limit_worker_replacements - self._replacements(now)
+        for post in self._posts:
+            if room > 0 and post.worker is not None and post.wants_successor(now):
+                room -= 1
+                self.logger.info("%s will be replaced: %s", post.worker, post.worker.due)
+                post.successor = self._start(post, now)
         return True
 
     def _tell_manager(self, now: float) -> None:
         """Tell the service manager that we live, and when a restart has come to its end."""
-        waits = any(worker.due == RESTART for worker in self._all_workers()) or self._is_replacing(now)
+        waits = any(worker.due == RESTART for worker in self._all_workers()) or self._replacements(now)
         if self._is_reloading and not waits:
             self._is_reloading = False
             self._manager.ready(f"serving on {self._place}")
@@ -352,10 +357,10 @@ class Supervisor:
             self._manager.alive()
             self._manager_hears = now + watchdog_seconds / 2
 
-    def _is_replacing(self, now: float) -> bool:
-        """Whether somebody is being replaced: there is one at a time."""
-        starts = any(post.successor is not None or not post.is_served for post in self._posts)
-        return starts or any(leaving.blocks_until > now for leaving in self._leaving)
+    def _replacements(self, now: float) -> int:
+        """How many workers are being replaced: their successors start, or they leave."""
+        starting = sum(post.successor is not None or not post.is_served for post in self._posts)
+        return starting + sum(leaving.blocks_until > now for leaving in self._leaving)
 
     def _start(self, post: Post, now: float) -> Worker | None:
         """Start a worker; None if the system has no room for one, which is tried again later."""
@@ -452,13 +457,18 @@ class Supervisor:
         self._manager.reloading()
         self._is_reloading = True
         self._source.renew()
+        self._drop_successors()
         for post in self._posts:
-            if post.successor is not None:  # it may have read the code of a moment ago, and has no clients
-                self._retire(post.successor)
-                post.successor = None
             if post.worker is not None:
                 post.worker.due = RESTART
             post.backoff.until = 0.0
+
+    def _drop_successors(self) -> None:
+        """Who is still starting may have read the code of a moment ago, and has no clients."""
+        for post in self._posts:
+            if post.successor is not None:
+                self._retire(post.successor)
+                post.successor = None
 
     def _add(self) -> None:
         if not self._ends:

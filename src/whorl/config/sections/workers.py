@@ -57,6 +57,13 @@ class WorkersSettings:
         "Replace a worker after this long, and up to a tenth of it more, so that they do not all leave together; its "
         "successor is ready first.",
     )
+    limit_worker_replacements: int = setting(
+        "Workers",
+        1,
+        Count(1, 1024, "workers"),
+        "Replace at most this many workers at the same time.",
+        why="A successor takes as much memory and processor time as a worker, while the old one serves.",
+    )
     timeout_worker_healthcheck: float | None = setting(
         "Workers",
         HEALTHCHECK_SECONDS,
