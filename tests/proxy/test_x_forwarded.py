@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from whorl.proxy.facts import Facts
 from whorl.proxy.headers import Believed, ProxyHeaders
+from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
 
 FAMILY = {"for", "proto", "host", "port", "prefix"}
@@ -20,7 +21,7 @@ def read(trusted: str, believed: Believed = Believed.X_FORWARDED, **fields: str 
         for name, values in fields.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
-    return ProxyHeaders(believed, Trust(word for word in trusted.split(",") if word)).read(lines)
+    return ProxyHeaders(believed, Trust(word for word in trusted.split(",") if word), Tally()).read(lines)
 
 
 def client_of(facts: Facts) -> str | None:
@@ -200,10 +201,11 @@ def test_forwarded_is_believed_alone_where_it_was_asked_for() -> None:
 
 
 def test_what_was_malformed_is_counted_for_the_server() -> None:
-    headers = ProxyHeaders(Believed.X_FORWARDED, Trust(()))
+    tally = Tally()
+    headers = ProxyHeaders(Believed.X_FORWARDED, Trust(()), tally)
     for _ in range(2):
         headers.read([(b"x-forwarded-for", b"?"), (b"x-forwarded-proto", b"?")])
-    assert headers.malformed == 4
+    assert tally == Tally(values=4)
 
 
 LIST = some.lists(some.sampled_from(["10.0.0.1", "10.0.0.2", "1.2.3.4", "6.6.6.6", "unknown", "?", "", "[::1]:8"]))

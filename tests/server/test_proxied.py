@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,52 @@ def test_a_prefix_takes_the_place_of_root_path(pool: Pool, loop_name: str) -> No
 
 
 def test_what_was_malformed_is_counted(loop_name: str) -> None:
-    with serve("tests.apps:app", loop=loop_name) as server:
-        scopes(server, get("/scope", "X-Forwarded-For: ?", "X-Forwarded-Proto: ?"), get("/scope", "X-Forwarded-For: ?"))
+    """And told soon, at first; and once more at the end."""
+    bad = get("/scope", "X-Forwarded-For: ?", "X-Forwarded-Proto: ?"), get("/scope", "X-Forwarded-For: ?")
+    with serve("tests.apps:app", loop=loop_name, timeout_first_byte=1) as server:
+        scopes(server, *bad)
+        server.wait_for_line("malformed so far: ")
+        scopes(server, bad[1])
         assert server.stop() == 0
-        assert any("3 values of proxies' fields were malformed" in line for line in server.stderr)
+        told = [line.partition("malformed so far: ")[2] for line in server.stderr if "malformed so far: " in line]
+        assert [line.partition(",")[0] for line in told] == [told[0].partition(",")[0], "4 values of proxies' fields"]
+        assert told[-1].startswith("4 values of proxies' fields, ignored; 0 preambles of the PROXY protocol, ")
+
+
+def test_malformed_preambles_are_counted_beside_them(loop_name: str) -> None:
+    with serve("tests.apps:app", loop=loop_name, proxy_protocol="allow") as server:
+        for octets in (b"PROXY nonsense\r\n", b"PROXY TCP4 256.0.0.1 10.0.0.1 1 2\r\n", get()):
+            with Client(server) as client:
+                client.send(octets + get("/", "Connection: close"))
+                assert client.rest().startswith(b"HTTP/1.1 200") is (octets == get())
+        assert server.stop() == 0
+        assert any("; 2 preambles of the PROXY protocol, " in line for line in server.stderr)
+
+
+def test_strangers_cannot_make_it_count(loop_name: str) -> None:
+    with serve("tests.apps:app", loop=loop_name, proxy_protocol="allow", forwarded_allow_ips="10.0.0.1") as server:
+        scopes(server, get("/scope", "X-Forwarded-For: ?"))
+        with Client(server) as client:
+            assert client.ask(b"PROXY nonsense\r\n").status == 400
+        assert server.stop() == 0
+        assert not any("malformed" in line for line in server.stderr)
+
+
+def test_each_worker_has_its_own_count(loop_name: str) -> None:
+    """And believes the same peers."""
+    with serve("tests.apps:app", loop=loop_name, workers=2, proxy_protocol="allow") as server:
+        for _ in range(10):
+            (scope,), _ = scopes(server, get("/scope", "X-Forwarded-For: 192.0.2.1, ?"))
+            assert scope["client"][0] == "127.0.0.1"
+            with Client(server) as client:
+                preamble = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n"
+                scope = ast.literal_eval(client.ask(preamble + get("/scope")).content.decode())
+                assert scope["client"] == ("192.0.2.1", 4711)
+        assert server.stop() == 0
+        counts: dict[str, int] = {}
+        for found in re.finditer(r"malformed so far: (\d+) values.*process (\d+)", "\n".join(server.stderr)):
+            counts[found[2]] = int(found[1])
+        assert sum(counts.values()) == 10
 
 
 class TestAllowedHosts:

@@ -13,6 +13,7 @@ from enum import Enum
 from whorl.http1.fields import Field
 from whorl.proxy.facts import Facts
 from whorl.proxy.forwarded import read_forwarded
+from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
 from whorl.proxy.x_forwarded import FOR, HOST, PORT, PREFIX, PROTO, read_x_forwarded
 
@@ -42,17 +43,15 @@ class ProxyHeaders:
     Args:
         believed: which fields.
         trust: whose.
-
-    Attributes:
-        malformed: how many values were ignored because nobody can read them.
+        tally: where values are counted that nobody can read.
     """
 
-    __slots__ = ("_believed", "_trust", "malformed")
+    __slots__ = ("_believed", "_tally", "_trust")
 
-    def __init__(self, believed: Believed, trust: Trust) -> None:
+    def __init__(self, believed: Believed, trust: Trust, tally: Tally) -> None:
         self._believed = believed
         self._trust = trust
-        self.malformed = 0
+        self._tally = tally
 
     def read(self, fields: Sequence[Field]) -> Facts:
         """What a trusted peer says with these fields."""
@@ -67,5 +66,5 @@ class ProxyHeaders:
             facts = read_x_forwarded(fields, self._trust, MODEST)
         else:
             facts = read_forwarded(fields, self._trust, with_host=False)
-        self.malformed += facts.malformed
+        self._tally.values += facts.malformed
         return facts

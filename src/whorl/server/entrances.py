@@ -7,7 +7,6 @@ once by `server`, when it is about to accept.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from whorl.errors import StartError
 from whorl.loops import Feature, MadeLoop
 from whorl.proxy.headers import Believed, ProxyHeaders
 from whorl.proxy.hosts import HostList
+from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
 from whorl.server.sockets import Bound
 from whorl.tls.certificates import Certificates
@@ -61,9 +61,12 @@ class Entrances:
         shared: what all connections share.
         config: what the user asked for.
         certificates: the server's, None where it speaks plain HTTP.
+
+    Attributes:
+        tally: of what proxies said and nobody can read.
     """
 
-    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kinds", "_ours", "_shared", "_trust")
+    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kinds", "_ours", "_shared", "_trust", "tally")
 
     def __init__(self, made: MadeLoop, shared: Shared, config: Config, certificates: Certificates | None) -> None:
         believed = Believed(config.proxy_headers)
@@ -72,7 +75,8 @@ class Entrances:
         self._certificates = certificates
         self._kinds = kinds_for(made)
         self._trust = Trust(config.forwarded_allow_ips)
-        self._headers = None if believed is Believed.OFF else ProxyHeaders(believed, self._trust)
+        self.tally = Tally()
+        self._headers = None if believed is Believed.OFF else ProxyHeaders(believed, self._trust, self.tally)
         self._hosts = hosts = HostList(config.allowed_hosts) if config.allowed_hosts else None
         self._ours: Callable[[], HostList] | None = None
         if hosts is not None:
@@ -102,13 +106,8 @@ class Entrances:
 
     def _entrance(self, bound: Bound) -> Entrance:
         if bound.leads_to is None or self._ours is None:
-            return Entrance(self._trust, self._headers, self._hosts)
-        return Redirecting(self._trust, self._headers, self._hosts, self._ours, bound.port, bound.leads_to)
-
-    def tell(self, logger: logging.Logger) -> None:
-        """Say how many values of proxies' fields were ignored."""
-        if self._headers is not None and self._headers.malformed:
-            logger.info("%d values of proxies' fields were malformed, and ignored", self._headers.malformed)
+            return Entrance(self._trust, self.tally, self._headers, self._hosts)
+        return Redirecting(self._trust, self.tally, self._headers, self._hosts, self._ours, bound.port, bound.leads_to)
 
 
 def kinds_for(made: MadeLoop) -> Kinds:

@@ -37,6 +37,7 @@ from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
 from whorl.server.entrances import Entrances, require_hosts, url_of
 from whorl.server.keeper import Keeper
+from whorl.server.malformed import Malformed
 from whorl.server.sockets import Bound
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
@@ -287,7 +288,8 @@ class Server:
         certificates = self._certificates
         entrances = Entrances(made, shared, config, certificates)
         acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, self.logger)
-        sweep = Sweep(shared, None if certificates is None else certificates.look)
+        malformed = Malformed(entrances.tally, self.logger)
+        sweep = Sweep(shared, [malformed.look] if certificates is None else [malformed.look, certificates.look])
         try:
             await acceptor.start()
             sweep.start()
@@ -306,7 +308,7 @@ class Server:
             sweep.stop()
             if shared.service.access_log is not None:
                 shared.service.access_log.flush()
-            entrances.tell(self.logger)
+            malformed.tell()
             self._keeper.stopped(self)
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:

@@ -11,7 +11,7 @@ and judges then by the time that it noted, up to which everything has been read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from whorl.observe.failures import bug
@@ -30,14 +30,14 @@ class Sweep:
 
     Args:
         shared: what the connections have in common, and the set of them.
-        look: what else wants to be looked at now and then.
+        looks: what else wants to look at something now and then.
     """
 
-    __slots__ = ("_handle", "_look_at_more", "_period_seconds", "_shared")
+    __slots__ = ("_handle", "_looks", "_period_seconds", "_shared")
 
-    def __init__(self, shared: Shared, look: Callable[[], None] | None = None) -> None:
+    def __init__(self, shared: Shared, looks: Sequence[Callable[[], None]] = ()) -> None:
         self._shared = shared
-        self._look_at_more = look
+        self._looks = looks
         self._handle: asyncio.TimerHandle | None = None
         wanted = shared.deadlines.shortest / 4
         self._period_seconds = max(SHORTEST_PERIOD_SECONDS, wanted)
@@ -62,9 +62,9 @@ class Sweep:
                 check(connection, noted, now)
             except Exception as error:
                 bug(self._shared.service.logger, error)
-        if self._look_at_more is not None:
+        for look in self._looks:
             try:
-                self._look_at_more()
+                look()
             except Exception as error:
                 bug(self._shared.service.logger, error)
         self.start()

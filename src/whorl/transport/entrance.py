@@ -16,6 +16,7 @@ from whorl.http1.head import RequestHead
 from whorl.http1.refusal import Refusal
 from whorl.proxy.headers import ProxyHeaders
 from whorl.proxy.hosts import HostList
+from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
 from whorl.transport.peer import peer_facts
 
@@ -28,11 +29,13 @@ class Entrance:
 
     Attributes:
         trust: whose word counts.
+        tally: where it is counted what nobody can read of it.
         headers: reads what a trusted peer says of its client; None where that is not wanted.
         hosts: the hosts that are served; None for all.
     """
 
     trust: Trust
+    tally: Tally
     headers: ProxyHeaders | None = None
     hosts: HostList | None = None
 

@@ -60,6 +60,7 @@ class Introduced(asyncio.Protocol):
                 return
             self._pass_on(octets)
         except MalformedPreamble as error:
+            self._connection.entrance.tally.preambles += 1
             self._close(f"its preamble is malformed: {error}")
         else:
             if introduction is None:

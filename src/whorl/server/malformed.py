@@ -1,0 +1,54 @@
+"""Telling the operator that a proxy says what nobody can read (`whorl.proxy.tally`).
+
+Only peers that are believed are counted, so it is a proxy that is set up wrongly, or `forwarded_allow_ips` admits those
+that it should not. It is one line at first, one a minute at most while it goes on, and one at the end. The server's
+sweep calls `look`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from time import monotonic
+
+from whorl.proxy.tally import Tally
+
+__all__ = ["Malformed"]
+
+PAUSE_SECONDS = 60.0
+
+
+class Malformed:
+    """Tells what a tally comes to.
+
+    Args:
+        tally: which.
+        logger: where to.
+    """
+
+    __slots__ = ("_logger", "_silent_until", "_tally", "_told")
+
+    def __init__(self, tally: Tally, logger: logging.Logger) -> None:
+        self._tally = tally
+        self._logger = logger
+        self._told = Tally()
+        self._silent_until = 0.0
+
+    def look(self) -> None:
+        """Tell, if there is more than was told, and that is not a moment ago."""
+        if self._tally != self._told and monotonic() >= self._silent_until:
+            self._silent_until = monotonic() + PAUSE_SECONDS
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what came so far, if anything did."""
+        tally = self._told = replace(self._tally)
+        if tally != Tally():
+            self._logger.warning(
+                "malformed so far: %d values of proxies' fields, ignored; %d preambles of the PROXY protocol, their "
+                "connections closed (process %d)",
+                tally.values,
+                tally.preambles,
+                os.getpid(),
+            )
