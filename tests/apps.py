@@ -223,6 +223,18 @@ class Script:
         except Exception as error:
             await self.note_error(error)
 
+    async def push_in_tasks(self, count: int, size: int) -> None:
+        """The same, each message in a task of its own, as a broadcast does that waits for nobody."""
+
+        async def push_one(number: int) -> None:
+            await self.send({"type": "websocket.send", "text": f"{number % 10}" * size})
+            EVENTS[self.name].append(number)
+
+        for error in await asyncio.gather(*map(push_one, range(count)), return_exceptions=True):
+            if isinstance(error, Exception):
+                await self.note_error(error)
+                break
+
     async def hear_or_stop(self, seconds: float) -> None:
         """Wait for a message in a task that is cancelled after a while."""
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Process, read_all, read_response, serve
+from tests.server.peer import Peer, close
 from tests.supervisor.workers import alive, children
 from whorl.server.drain import FRESH_SECONDS
 
@@ -31,6 +32,14 @@ async def app(scope, receive, send):
         print("blocks", flush=True)
         time.sleep(3600)
     await send({{"type": "http.response.body", "body": b""}})
+"""
+WEBSOCKET_APP = """
+async def app(scope, receive, send):
+    assert scope["type"] == "websocket"
+    await send({{"type": "websocket.accept"}})
+    await send({{"type": "websocket.send", "text": "{answer}"}})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
 """
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 WITHOUT_WATCHFILES = (
@@ -51,6 +60,10 @@ class Project:
         """Change the application; each answer has another length, because bytecode is told apart by whole seconds and
         the length of the source."""
         (self.directory / "main.py").write_text(APP.format(answer=answer, before=before))
+
+    def write_websocket(self, answer: str) -> None:
+        """Change it to one that says its answer over WebSocket."""
+        (self.directory / "main.py").write_text(WEBSOCKET_APP.format(answer=answer))
 
     @contextlib.contextmanager
     def serve(self, loop: str = "auto", ready: bool = True, **options: object) -> Iterator[Process]:
@@ -146,6 +159,19 @@ def test_an_open_stream_does_not_hold_it_up(loop_name: str, project: Project) ->
         assert time.monotonic() - since < 10, "1 s for the stream, and time to start; not 30 s"
         with contextlib.suppress(ConnectionError):
             read_all(stream)
+
+
+def test_an_open_websocket_does_not_hold_it_up(loop_name: str, project: Project) -> None:
+    """A page that connects anew hears the new code."""
+    project.write_websocket("one")
+    with project.serve(loop_name) as process, Peer(process) as peer:
+        assert peer.text() == "one"
+        project.write_websocket("second")
+        assert peer.closing() == (1012, "The server is leaving.")
+        peer.send(close(1012))
+        assert peer.rest() == b""
+        with Peer(process) as again:
+            assert again.text() == "second"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

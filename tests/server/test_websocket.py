@@ -303,6 +303,17 @@ class TestMessages:
                 {"type": "websocket.receive", "text": "x", "bytes": None},
             ]
 
+    def test_each_has_a_context_of_its_own(self, server: Process, name: str) -> None:
+        """Messages arrive in callbacks of the loop, in other contexts."""
+        sets = [ACCEPTS, ("hear",), ("set_variable", "mine"), ("note", "set"), ("hear",), ("get_variable",)]
+        with Peer(server, "/", script=sets, name=name) as one:
+            events(server, name, 2)
+            with Peer(server, "/", script=[ACCEPTS, ("get_variable",)], name=name) as other:
+                assert other.closing()[0] == 1000
+            one.send(frame(TEXT, b"x"))
+            noted = events(server, name, 5)
+        assert [noted[1], noted[2], noted[4]] == ["set", "unset", "mine"]
+
     def test_compression_can_be_turned_off(self, pool: Pool, loop_name: str) -> None:
         server = pool.server(loop=loop_name, ws_per_message_deflate=False)
         with library(server) as client:

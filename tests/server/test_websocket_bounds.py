@@ -93,9 +93,10 @@ class TestQueue:
 
 
 class TestSlowReader:
-    def test_send_waits(self, server: Process, name: str) -> None:
+    @pytest.mark.parametrize("how", ["push", "push_in_tasks"])
+    def test_send_waits(self, server: Process, how: str, name: str) -> None:
         """A reader that stops costs its high-water mark and what the kernel holds, not what is sent to others."""
-        with Peer(server, "/", script=[ACCEPTS, ("push", 10_000, 10_000)], name=name, receive_bytes=4096) as peer:
+        with Peer(server, "/", script=[ACCEPTS, (how, 10_000, 10_000)], name=name, receive_bytes=4096) as peer:
             until(lambda: len(events(server, name)) > 5)
             until(lambda: len(events(server, name)) == len(events(server, name)))
             assert len(events(server, name)) < 2000
@@ -129,6 +130,18 @@ class TestSilence:
             assert code == 1011
         (noted,) = events(quick, name, 1)
         assert noted == {"type": "websocket.disconnect", "code": 1006, "reason": "A ping was not answered in time."}
+
+    def test_an_application_that_only_sends_keeps_its_peer(self, quick: Process, name: str) -> None:
+        """Pongs are seen though the messages before them are not received."""
+        with Peer(quick, "/", script=[ACCEPTS, ("wait", name), says("still here")], name=name) as peer:
+            peer.send(frame(TEXT, b"one"), frame(TEXT, b"two"))
+            for _ in range(3):
+                assert peer.frame() == (FIN | PING, b"")
+                peer.send(frame(PONG))
+            open_gate(quick, name)
+            while (found := peer.frame())[0] == FIN | PING:
+                peer.send(frame(PONG))
+            assert found == (FIN | TEXT, b"still here")
 
     def test_a_peer_that_talks_is_not_pinged(self, quick: Process) -> None:
         with Peer(quick) as peer:

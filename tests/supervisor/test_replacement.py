@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.harness import serve
+from tests.server.peer import TEXT, Peer, close, frame
 from tests.supervisor.load import Load
 from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
 
@@ -40,6 +42,21 @@ class TestPlanned:
                 wait_for(server, "is ready", 4)
             load.check()
             assert lines(server, "limit_max_requests is reached")
+            assert server.stop() == 0
+
+    def test_websockets_are_told_to_come_again_and_can(self, loop_name: str) -> None:
+        with serve("tests.apps:app", workers=2, loop=loop_name) as server, ExitStack() as stack:
+            peers = [stack.enter_context(Peer(server)) for _ in range(4)]
+            server.signal(signal.SIGHUP)
+            for peer in peers:
+                assert peer.closing() == (1012, "The server is leaving.")
+                again = stack.enter_context(Peer(server))
+                peer.send(close(1012))
+                assert peer.rest() == b""
+                again.send(frame(TEXT, b"here I am"))
+                assert again.text() == "here I am"
+                again.send(close())
+            wait_for(server, "is ready", 2)
             assert server.stop() == 0
 
     def test_a_restart_takes_the_code_that_is_there(self, tmp_path: Path) -> None:
