@@ -186,24 +186,6 @@ class TestInherited:
             os.close(reader)
 
 
-class TestNoRoom:
-    """More clients than file descriptors (accept(2), EMFILE)."""
-
-    def test_it_is_told_in_a_line_and_passes(self) -> None:
-        limited = (
-            "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48)); del sys.argv[1:3]; "
-            "runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
-        )
-        with serve("tests.apps:app", python=(sys.executable, "-c", limited), loop="asyncio") as process:
-            clients = [process.connect() for _ in range(64)]
-            process.wait_for_line("no more connections can be accepted for now (Too many open files)")
-            for client in clients:
-                client.close()
-            assert greets(process)
-            assert len(process.stderr) < 20
-            assert "Traceback" not in "".join(process.stderr)
-
-
 class TestBind:
     """`--bind`, several times."""
 

@@ -2,23 +2,29 @@
 of ours where the loop's own is not sound.
 
 The loop gets a duplicate of each socket and we keep the original, because some loops take away what they are given.
-Called by `server`.
+
+Where descriptors run short (`room`), no more is accepted until there is room again: whoever connects meanwhile waits in
+the queue, or is accepted by another worker. A loop that cannot stop accepting turns them away. Called by `server`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
+from time import monotonic
 from typing import Any
 
 from whorl.loops import Feature, MadeLoop
 from whorl.loops.registry import ASYNCIO
 from whorl.platform import HERE
 from whorl.server.listener import Listener
+from whorl.server.room import Room, Space, TurnedAway
 from whorl.server.sockets import Bound
 
 __all__ = ["Acceptor"]
@@ -27,6 +33,10 @@ Connect = Callable[[], asyncio.Protocol]
 
 TURNS_TO_CONNECT = 3
 """Of the loop, from accept(2) to `connection_made`: a task is made, runs, and what it plans runs."""
+PAUSE_SECONDS = 0.5
+"""How often to look whether there is room again."""
+SAY_SECONDS = 10.0
+"""How often to say that there is none, at most."""
 
 
 class Acceptor:
@@ -41,7 +51,10 @@ class Acceptor:
         logger: where trouble with accepting is told.
     """
 
-    __slots__ = ("_backlog", "_bounds", "_connects", "_listeners", "_logger", "_made")
+    __slots__ = (
+        *("_backlog", "_bounds", "_connects", "_listeners", "_logger", "_made"),
+        *("_room", "_said", "_waiting"),
+    )
 
     def __init__(
         self,
@@ -56,6 +69,9 @@ class Acceptor:
         self._connects = [connector(bound) for bound in bounds]
         self._backlog = backlog
         self._logger = logger
+        self._room = Room()
+        self._said = float("-inf")
+        self._waiting: asyncio.Task[None] | None = None  # for room
         self._listeners: list[tuple[asyncio.Server | Listener, int]] = []
 
     async def start(self) -> None:
@@ -64,48 +80,116 @@ class Acceptor:
             handle = bound.handle.dup()
             descriptor = handle.fileno()
             self._listeners.append((await self._listen(handle, bound.is_unix, connect), descriptor))
+            if self._made.known is ASYNCIO:
+                bound.handle.listen(self._backlog)  # the queue is longer than what is accepted at once
 
     async def _listen(self, handle: socket.socket, is_unix: bool, connect: Connect) -> asyncio.Server | Listener:
         loop = self._made.loop
-        platform = self._made.platform
+        is_asyncio = self._made.known is ASYNCIO
         handle.setblocking(False)
+        admit = partial(self._admit, connect)
+        # asyncio accepts so many at once, before it asks for the first one's protocol.
+        backlog = self._room.batch if is_asyncio else self._backlog
         try:
-            if self._made.known is ASYNCIO and not platform.asyncio_bears_resets:
+            if is_asyncio and not self._made.platform.asyncio_bears_resets:
                 return Listener(loop, handle, connect, self._backlog, self._logger)
             if is_unix:
                 options = keep_path(loop)
-                return await loop.create_unix_server(connect, sock=handle, backlog=self._backlog, **options)
-            return await loop.create_server(connect, sock=handle, backlog=self._backlog)
+                return await loop.create_unix_server(admit, sock=handle, backlog=backlog, **options)
+            return await loop.create_server(admit, sock=handle, backlog=backlog)
         except BaseException:
             handle.close()
             raise
 
+    # Room
+
+    def _admit(self, connect: Connect) -> asyncio.Protocol:
+        """The protocol of a connection that was accepted. It must not raise."""
+        space = self._room.look()
+        if space is not Space.PLENTY and self._waiting is None:
+            self._waiting = self._made.loop.create_task(self._wait_for_room())
+        return TurnedAway(self._room, self._made.can(Feature.PROMPT_CLOSE)) if space is Space.NONE else connect()
+
+    async def _wait_for_room(self) -> None:
+        """Accept no more until there is room."""
+        stops = self._made.can(Feature.KEEPS_CLIENTS)
+        self._say_scarce("wait in the queue" if stops else "are turned away")
+        if stops:
+            await self._settle()
+            self._close_listeners()
+        while not (self._has_room() and await self._accept_again()):
+            await asyncio.sleep(PAUSE_SECONDS)
+        self._waiting = None
+
+    def _has_room(self) -> bool:
+        if not self._made.can(Feature.PROMPT_CLOSE):
+            gc.collect()  # this loop gives back what was closed when its objects go, and they refer to each other
+        return self._room.fits(self._room.batch + len(self._bounds))
+
+    async def _accept_again(self) -> bool:
+        """Go on. Returns False where somebody has taken the room meanwhile."""
+        if not self._made.can(Feature.KEEPS_CLIENTS):
+            for bound in self._bounds:
+                knock(bound.handle)
+            return True
+        try:
+            await self.start()
+        except OSError:
+            self._close_listeners()
+            return False
+        return True
+
+    def _say_scarce(self, follows: str) -> None:
+        now = monotonic()
+        if now - self._said >= SAY_SECONDS:
+            self._said = now
+            self._logger.error(
+                "no room for more connections: most of the %d file descriptors are in use; until some are closed, new "
+                "clients %s; raise the limit (ulimit -n, LimitNOFILE=)",
+                self._room.limit,
+                follows,
+            )
+
+    async def _stop_waiting(self) -> None:
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+    # The end
+
     async def stop(self) -> None:
         """Accept no more: whoever connects now is refused. Connections that are open stay as they are, and what the
         kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
-        keeps_clients = self._made.can(Feature.KEEPS_CLIENTS)
+        await self._stop_waiting()
         await self._settle()
-        waiting: list[tuple[Connect, socket.socket]] = []
-        for (listener, descriptor), bound, connect in zip(self._listeners, self._bounds, self._connects, strict=False):
-            if keeps_clients:
-                if not bound.inherited and not isinstance(listener, Listener):
-                    waiting += ((connect, client) for client in queued(bound.handle))
-                listener.close()
+        clients: list[tuple[Connect, socket.socket]] = []
+        if self._made.can(Feature.KEEPS_CLIENTS):
+            loops_own = not any(isinstance(listener, Listener) for listener, _ in self._listeners)
+            for bound, connect in zip(self._bounds, self._connects, strict=True):
+                if not bound.inherited and loops_own:
+                    clients += ((connect, client) for client in queued(bound.handle))
+            self._close_listeners()
+            for bound in self._bounds:
                 bound.close()
-            elif bound.inherited:
-                park(descriptor)
-            else:
-                # Closing this loop's server would close its connections too; a socket that was shut down accepts no
-                # more either.
-                try:
-                    bound.handle.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-        for connect, client in waiting:
+        else:
+            self._stop_accepting_alone()
+        for connect, client in clients:
             try:
                 await self._made.loop.connect_accepted_socket(connect, client)
             except OSError:  # it has left meanwhile
                 client.close()
+
+    def _stop_accepting_alone(self) -> None:
+        """Where closing the loop's server would close its connections too."""
+        for (_, descriptor), bound in zip(self._listeners, self._bounds, strict=False):
+            if bound.inherited:
+                park(descriptor)
+                continue
+            try:
+                bound.handle.shutdown(socket.SHUT_RDWR)  # a socket that was shut down accepts no more either
+            except OSError:
+                pass
 
     async def _settle(self) -> None:
         """Have the loop finish what it has begun. asyncio makes a connection in the turn after it has accepted it, and
@@ -120,6 +204,10 @@ class Acceptor:
 
     def close(self) -> None:
         """Let go of the listeners, when no connection is left."""
+        self._close_listeners()
+        self._room.close()
+
+    def _close_listeners(self) -> None:
         for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
@@ -134,6 +222,16 @@ def park(descriptor: int) -> None:
             empty.bind("")
             empty.listen(1)
         os.dup2(empty.fileno(), descriptor, inheritable=False)
+
+
+def knock(handle: socket.socket) -> None:
+    """Have a loop look at its queue that does so only when somebody comes, and has left some there (EPOLLET)."""
+    with socket.socket(handle.family, socket.SOCK_STREAM) as visitor:
+        visitor.setblocking(False)
+        try:
+            visitor.connect(handle.getsockname())
+        except OSError:
+            pass  # it is on its way
 
 
 def queued(handle: socket.socket) -> list[socket.socket]:

@@ -21,6 +21,7 @@ from whorl.observe import logs
 from whorl.server.complaints import Complaints
 from whorl.server.keeper import Keeper
 from whorl.server.notify import Notifier
+from whorl.server.room import raise_limit
 from whorl.server.server import Server
 from whorl.server.signals import handled, renewing
 
@@ -45,6 +46,7 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
         WhorlError: the server could not start.
     """
     prepend_app_dir(config.app_dir)
+    raise_limit()
     is_unix = any(isinstance(place, UnixPlace) for place in config.places)
     needs = [Feature.UNIX_SOCKETS] if is_unix else []
     made = resolve(config.loop).make(*needs)
