@@ -5,7 +5,9 @@ VENV := .venv
 OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
 # More processes than two cores: much of what is tested waits.
-PYTEST := -m pytest -n 3 -q
+PYTEST := -m pytest -n 4 -q
+# The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws frameworks docs clean bench bench-compare bench-instructions
 

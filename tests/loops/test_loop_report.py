@@ -72,19 +72,19 @@ class TestBench:
         assert HERE.python_version in text.splitlines()[-1]
 
     @pytest.mark.parametrize(
-        ("body", "text"),
+        ("body", "grace_seconds", "text"),
         [
-            ("def new_event_loop(): raise ValueError('no')", "raised ValueError: no"),
-            ("import os\ndef new_event_loop(): os._exit(9)", "ended without a word"),
-            ("import time\ndef new_event_loop(): time.sleep(50)", "hung and was stopped"),
+            ("def new_event_loop(): raise ValueError('no')", 20, "raised ValueError: no"),
+            ("import os\ndef new_event_loop(): os._exit(9)", 20, "ended without a word"),
+            ("import time\ndef new_event_loop(): time.sleep(50)", 0.5, "hung and was stopped"),
         ],
     )
     def test_a_loop_that_fails_is_told_of_and_not_asked_again(
-        self, body: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, body: str, grace_seconds: float, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "badloop.py").write_text(body)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-        monkeypatch.setattr(bench, "GRACE_SECONDS", 0.5)
+        monkeypatch.setattr(bench, "GRACE_SECONDS", grace_seconds)
         contender = bench.Contender(KnownLoop("badloop"))
         begun = time.monotonic()
         bench.measure(contender, 0.1)
