@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import Protocol
 
-__all__ = ["ASKER", "SHUTDOWN", "Shutdown", "shutdown"]
+__all__ = ["FAREWELL", "SHUTDOWN", "Farewell", "Shutdown", "shutdown"]
 
 
 class Shutdown:
@@ -45,15 +44,23 @@ SHUTDOWN: ContextVar[Shutdown] = ContextVar("whorl.shutdown")
 """The shutdown of the server that runs this code."""
 
 
-class Asker(Protocol):
-    """Whoever wants to know that the application has asked."""
+class Farewell:
+    """Who says goodbye to the peer of one WebSocket when the server leaves.
 
-    def asked_for_shutdown(self) -> None:
-        """The application has; it may have done so in a thread."""
+    An object of its own, and not the session: the context of the session's task holds it, and the session its task.
+
+    Attributes:
+        asked: whether the application has called `shutdown`, and so says goodbye itself.
+    """
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = False
 
 
-ASKER: ContextVar[Asker] = ContextVar("whorl.shutdown.asker")
-"""The WebSocket session that the code runs for."""
+FAREWELL: ContextVar[Farewell] = ContextVar("whorl.shutdown.farewell")
+"""That of the WebSocket that the code runs for."""
 
 
 def shutdown() -> Shutdown:
@@ -66,7 +73,7 @@ def shutdown() -> Shutdown:
     Returns:
         One that never begins, where the code does not run under Whorl: under another server, or in a test.
     """
-    asker = ASKER.get(None)
-    if asker is not None:
-        asker.asked_for_shutdown()
+    farewell = FAREWELL.get(None)
+    if farewell is not None:
+        farewell.asked = True
     return SHUTDOWN.get(None) or Shutdown()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["BUSY", "DUE", "FREE", "NEXT_TURN", "OVER", "Farewell", "Passing", "Turn"]
+__all__ = ["BUSY", "DUE", "FREE", "NEXT_TURN", "OVER", "Passing", "Turn"]
 
 
 class Turn(IntEnum):
@@ -26,15 +26,6 @@ class Turn(IntEnum):
 
 
 FREE, BUSY, DUE, OVER = Turn
-
-
-class Farewell(IntEnum):
-    """Who says goodbye to the peer when the server leaves."""
-
-    SERVERS = 0
-    """The server, with 1012, as soon as it is nobody's turn."""
-    APPLICATIONS = 1
-    """The application, which has asked for `whorl.shutdown()`. The drain's bound is its own."""
 
 
 class Passing(IntEnum):

@@ -19,8 +19,8 @@ from whorl.asgi.arrival import Arrival
 from whorl.asgi.carrier import Carrier
 from whorl.asgi.exchange import COMPLETE, CUT, OPEN, TOLD, Exchange, as_bytes
 from whorl.asgi.service import Service, start_task
-from whorl.asgi.shutdown import ASKER
-from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Farewell, Passing, Turn
+from whorl.asgi.shutdown import FAREWELL, Farewell
+from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
 from whorl.asgi.types import Message
 from whorl.http1.head import RequestHead
 from whorl.websocket.closing import ABNORMAL, NORMAL
@@ -127,15 +127,15 @@ class Session(Exchange):
         self._receivers: list[Arrival] = []
         self._ending: Ending | None = None  # what the application hears when the queue is empty
         self._turn: Turn = FREE
-        self._farewell = Farewell.SERVERS
+        self._farewell = Farewell()
         self._is_paused = False
         self.was_pinged = False
 
     def start(self) -> None:
-        """Call the application, in a context that knows this session: the application may ask for the shutdown."""
+        """Call the application, in a context in which it can ask for the shutdown, and then says goodbye itself."""
         service = self.service
         context = service.context.copy()
-        context.run(ASKER.set, self)
+        context.run(FAREWELL.set, self._farewell)
         task = start_task(self._run(), service.loop, context)
         if not task.done():
             self.task = task
@@ -384,13 +384,9 @@ class Session(Exchange):
             self._go_on()
         super().resume_writing()
 
-    def asked_for_shutdown(self) -> None:
-        """The application wants to be told when the server leaves, and says goodbye itself."""
-        self._farewell = Farewell.APPLICATIONS
-
     def server_leaves(self) -> None:
         """The server is to leave: the application deals with what it has received, and the peer may come again."""
-        if self.our_state is OPEN and self._ending is None and self._farewell is Farewell.SERVERS:
+        if self.our_state is OPEN and self._ending is None and not self._farewell.asked:
             self._end(Ending(SERVICE_RESTART, LEAVING))
 
     @property

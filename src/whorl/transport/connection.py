@@ -119,6 +119,7 @@ class Connection(Output):
         self.reader.discard()
         self.writing_blocked = False
         self.leave_exchange()
+        self.websocket = None  # it knows this connection: only the garbage collector could part the two
         changed = self.shared.changed
         if changed is not None and not changed.done():
             changed.set_result(None)
