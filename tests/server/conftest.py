@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -40,8 +41,11 @@ def pool() -> Iterator[Pool]:
     pool = Pool()
     with pool.stack:
         yield pool
+        for process in pool.running.values():
+            if process.popen.poll() is None:
+                process.signal(signal.SIGTERM)
         for options, process in pool.running.items():
-            assert process.stop(5) == 0, (options, process.stderr[-20:])
+            assert process.wait(10) == 0, (options, process.stderr[-20:])
 
 
 def watched(process: Process) -> Iterator[Process]:
@@ -65,8 +69,13 @@ def server(pool: Pool, loop_name: str) -> Iterator[Process]:
     yield from watched(pool.server(loop=loop_name))
 
 
+def hasty_options(seconds: float) -> dict[str, float]:
+    """Wait for nobody longer than this."""
+    names = ("first_byte", "request_head", "request_body", "response", "keep_alive")
+    return {f"timeout_{name}": seconds for name in names}
+
+
 @pytest.fixture
 def hasty(pool: Pool, loop_name: str) -> Iterator[Process]:
     """A server that waits for nobody longer than HASTY_SECONDS."""
-    names = ("first_byte", "request_head", "request_body", "response", "keep_alive")
-    yield from watched(pool.server(loop=loop_name, **{f"timeout_{name}": HASTY_SECONDS for name in names}))
+    yield from watched(pool.server(loop=loop_name, **hasty_options(HASTY_SECONDS)))
