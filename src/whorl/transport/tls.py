@@ -26,10 +26,11 @@ from whorl.transport.phase import FRESH, HANDSHAKE
 
 __all__ = ["Tls"]
 
-# One record holds 16 KiB; what came with one read of the loop is handed on in one piece.
+# No record holds more (RFC 8446 section 5.1). What came with one read of the loop is handed on in one piece.
 RECORD_BYTES = 16 * 1024
-# A larger write is enciphered bit by bit, as the client takes it: it would be in memory twice otherwise.
-PORTION_BYTES = 256 * 1024
+# A larger write is enciphered bit by bit, as the client takes it: it would be in memory twice otherwise. What a portion
+# needs, OpenSSL's buffers keep as long as the connection lives.
+PORTION_BYTES = 64 * 1024
 HELLO = 0x16
 """The first octet of a TLS connection: a handshake record (RFC 8446 section 5.1)."""
 
@@ -105,11 +106,31 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         connection.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._state is not OPEN:
+            self._receive_unless_open(data)
+            return
+        incoming = self._incoming
+        incoming.write(data)
+        size = len(data)
+        if size > RECORD_BYTES:
+            size = RECORD_BYTES
+        try:
+            piece = self._tls.read(size)
+        except OSError as error:
+            self._not_read(error)
+            return
+        # A record holds less than it takes. So a piece that fills what we asked for may have more behind it, but a
+        # shorter one has not: to ask once more would raise, which costs more than the rest of this function.
+        if incoming.pending or not piece or len(piece) == size < RECORD_BYTES:
+            self._read_on([piece] if piece else [])
+            return
+        self._connection.data_received(piece)
+        if self._outgoing.pending:
+            self._flush()  # an answer to a change of keys
+
+    def _receive_unless_open(self, data: bytes) -> None:
         state = self._state
-        if state is OPEN:
-            self._incoming.write(data)
-            self._decipher()
-        elif state >= ENDING:
+        if state >= ENDING:
             self._connection.data_received(data)  # which throws it away
         elif state is SILENT and data[0] != HELLO and data[:1].isalpha():
             self._refuse_plain()
@@ -163,13 +184,13 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             self._fail(error)
             return
         self._state = OPEN
-        self._flush()
         connection = self._connection
         connection.peer.tls = tls_facts(self._tls, self._contexts)
         connection.phase = FRESH
         connection.since = 0.0
         if self._incoming.pending:
-            self._decipher()
+            self._read_on([])  # a request came along, and our last words leave with its response
+        self._flush()
 
     def _refuse_plain(self) -> None:
         """Tell a client that speaks plain HTTP what it should have done."""
@@ -193,32 +214,36 @@ class Tls(asyncio.Protocol, asyncio.Transport):
 
     # Reading
 
-    def _decipher(self) -> None:
-        """Hand on what has come, in one piece."""
-        tls = self._tls
+    def _read_on(self, pieces: list[bytes]) -> None:
+        """Read what else has come, and hand it on in one piece with what was read before."""
         incoming = self._incoming
-        pieces: list[bytes] = []
         ended = False
         try:
             while True:
-                piece = tls.read(RECORD_BYTES)
+                piece = self._tls.read(RECORD_BYTES)
                 if not piece:
                     ended = True
                     break
                 pieces.append(piece)
-                if not incoming.pending and not tls.pending():
+                if not incoming.pending:
                     break
         except ssl.SSLWantReadError:
-            pass
-        except (ssl.SSLError, OSError) as error:
+            pass  # the rest of a record is still to come
+        except OSError as error:
             self._fail(error)
             return
-        if self._outgoing.pending:
-            self._flush()  # an answer to a change of keys
         if pieces:
             self._connection.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if ended and self._state is OPEN:
             self._connection.eof_received()
+        self._flush()
+
+    def _not_read(self, error: OSError) -> None:
+        """There is no whole record yet, or it is not in order."""
+        if isinstance(error, ssl.SSLWantReadError):
+            self._flush()
+        else:
+            self._fail(error)
 
     def pause_reading(self) -> None:
         self._inner.pause_reading()
@@ -229,28 +254,23 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     # Writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._state is OPEN:
-            if self._rest or len(data) > PORTION_BYTES:
-                self._rest.append(memoryview(data))
-                self._rest_bytes += len(data)
-                if not self._blocked:
-                    self._go_on()
-            else:
-                self._encipher(data)
-                self._inner.write(self._outgoing.read())
-        elif self._state is PLAIN:
-            self._inner.write(data)
+        if self._state is OPEN and not self._rest and 0 < len(data) <= PORTION_BYTES:
+            self._tls.write(data)  # which takes all of it: in memory there is always room
+            self._inner.write(self._outgoing.read())
+        else:
+            self.writelines((data,))
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        for data in list_of_data:
-            self.write(data)
-
-    def _encipher(self, data: bytes | bytearray | memoryview) -> None:
-        size = len(data)
-        if size:
-            written = self._tls.write(data)
-            while written < size:
-                written += self._tls.write(memoryview(data)[written:])
+        if self._state is OPEN:
+            for data in list_of_data:
+                if data:
+                    self._rest.append(memoryview(data))
+                    self._rest_bytes += len(data)
+            if not self._blocked:
+                self._go_on()
+        elif self._state is PLAIN:
+            for data in list_of_data:
+                self._inner.write(data)
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self._inner.is_closing():
@@ -263,16 +283,24 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             if self._inner.is_closing():
                 self._forget()
                 return
-            portion = rest[0][:PORTION_BYTES]
-            if len(portion) == len(rest[0]):
-                rest.popleft()
-            else:
-                rest[0] = rest[0][PORTION_BYTES:]
-            self._rest_bytes -= len(portion)
-            self._encipher(portion)
+            self._encipher_portion()
             self._inner.write(self._outgoing.read())
         if not rest and self._state is ENDING:
             self._end()
+
+    def _encipher_portion(self) -> None:
+        """Encipher as much of what was left over as leaves in one write."""
+        rest = self._rest
+        room = PORTION_BYTES
+        while rest and room:
+            portion = rest[0][:room]
+            if len(portion) == len(rest[0]):
+                rest.popleft()
+            else:
+                rest[0] = rest[0][room:]
+            room -= len(portion)
+            self._rest_bytes -= len(portion)
+            self._tls.write(portion)
 
     def get_write_buffer_size(self) -> int:
         return self._inner.get_write_buffer_size() + self._rest_bytes
@@ -332,7 +360,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         self._rest_bytes = 0
 
     def is_closing(self) -> bool:
-        return self._state in (ENDING, ENDED) or self._inner.is_closing()
+        state = self._state
+        return state is ENDING or state is ENDED or self._inner.is_closing()
 
     # Facts
 
