@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import select
+import time
 from typing import Any
 
 import pytest
@@ -397,6 +399,18 @@ class TestClosing:
             events(server, name, 2)
             peer.send(close(1000))
             assert peer.ended() == (1000, "")
+        open_gate(server, name)
+
+    def test_a_peer_that_goes_on_talking_is_not_waited_for_longer(self, server: Process, name: str) -> None:
+        with Peer(server, "/", script=[ACCEPTS, ("hear",), ("hear",), ("wait", name)], name=name) as peer:
+            peer.send(frame(TEXT, b"x"))
+            events(server, name, 2)
+            peer.send(close(1000))
+            ends = time.monotonic() + 10
+            while not select.select([peer.socket], [], [], 0.1)[0]:
+                assert time.monotonic() < ends
+                peer.drip(frame(TEXT, b"x"))
+            assert peer.closing() == (1000, "")
         open_gate(server, name)
 
     @pytest.mark.parametrize("fault", FAULTS)

@@ -23,13 +23,13 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, reading_
         return lambda: called.append(name)
 
     connection = SimpleNamespace(
-        since=BEGAN,
+        since=BEGAN + seconds / 2 if state is not State.OPEN else BEGAN,  # a peer that still talks gains nothing
         reading_paused=reading_paused,
         shared=SimpleNamespace(deadlines=DEADLINES),
         leave_exchange=note("leave_exchange"),
         close=note("close"),
     )
-    session = SimpleNamespace(closing_state=state, was_pinged=was_pinged)
+    session = SimpleNamespace(closing_state=state, closing_since=BEGAN, was_pinged=was_pinged)
     for name in ("ping", "ping_unanswered", "answer_close"):
         setattr(session, name, note(name))
     check_websocket(connection, session, BEGAN + seconds, BEGAN + seconds)  # type: ignore[arg-type]

@@ -89,6 +89,7 @@ class Session(Exchange):
         limits: what it may cost.
 
     Attributes:
+        closing_since: for the carrier, who measures how long the closing handshake takes.
         was_pinged: for the carrier, who measures silence.
     """
 
@@ -104,6 +105,7 @@ class Session(Exchange):
         "_queued_size",
         "_receivers",
         "_turn",
+        "closing_since",
         "was_pinged",
     )
 
@@ -129,6 +131,7 @@ class Session(Exchange):
         self._turn: Turn = FREE
         self._farewell = Farewell()
         self._is_paused = False
+        self.closing_since = 0.0
         self.was_pinged = False
 
     def start(self) -> None:

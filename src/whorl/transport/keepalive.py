@@ -7,7 +7,8 @@
 | CLOSING_OURS | their Close frame | close_handshake | closed |
 | CLOSING_THEIRS | the application to deal with what came before | a second | answered |
 
-Whatever comes shows that the peer is there, so who talks is never pinged. While we ourselves do not read, because the
+Whatever comes shows that the peer is there, so who talks is never pinged. The closing handshake is measured in all: who
+goes on talking does not lengthen it. While we ourselves do not read, because the
 application has enough to do, its answer cannot be seen and nothing is held against it. Called by `patience`.
 """
 
@@ -36,10 +37,10 @@ def check_websocket(connection: Connection, session: Session, noted: float, now:
         noted: a time in seconds, on any clock that does not go back; what came before it has been read.
         now: the time, on the same clock.
     """
-    waited_seconds = noted - connection.since
     deadlines = connection.shared.deadlines
     state = session.closing_state
     if state is State.OPEN:
+        waited_seconds = noted - connection.since
         if connection.reading_paused:
             connection.since = now
             session.was_pinged = False
@@ -49,9 +50,11 @@ def check_websocket(connection: Connection, session: Session, noted: float, now:
         elif waited_seconds > deadlines.ping_interval:
             session.ping()
             connection.since = now
+    elif session.closing_since == 0.0:
+        session.closing_since = now
     elif state is State.CLOSING_OURS:
-        if waited_seconds > deadlines.close_handshake:
+        if noted - session.closing_since > deadlines.close_handshake:
             connection.leave_exchange()
             connection.close()
-    elif waited_seconds > ANSWER_SECONDS:
+    elif noted - session.closing_since > ANSWER_SECONDS:
         session.answer_close()
