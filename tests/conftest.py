@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +27,12 @@ def loop_name(request: pytest.FixtureRequest) -> str:
     """Each loop in turn, as it is typed after `--loop`."""
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """A service manager's socket, for NOTIFY_SOCKET (sd_notify(3))."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20.0)
+        yield manager

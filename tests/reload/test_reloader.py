@@ -42,10 +42,11 @@ async def app(scope, receive, send):
         pass
 """
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-WITHOUT_WATCHFILES = (
-    "import runpy, sys; sys.modules['watchfiles'] = None; del sys.argv[1:3]; "
-    "runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
+PROGRAM = (
+    "import runpy, sys; {first}; del sys.argv[1:3]; runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
 )
+WITHOUT_WATCHFILES = PROGRAM.format(first="sys.modules['watchfiles'] = None")
+IMPATIENT = PROGRAM.format(first="from whorl.reload import reloader; reloader.KILL_SECONDS = 0.3")
 PATIENCE_SECONDS = 20.0
 
 
@@ -172,6 +173,19 @@ def test_an_open_websocket_does_not_hold_it_up(loop_name: str, project: Project)
         assert peer.rest() == b""
         with Peer(process) as again:
             assert again.text() == "second"
+
+
+def test_a_server_that_does_not_leave_is_ended(project: Project) -> None:
+    """Its loop is blocked: after KILL_SECONDS, which are fewer here, it is killed, and the new code serves."""
+    with project.serve(python=(sys.executable, "-c", IMPATIENT)) as process, process.connect() as client:
+        (stuck,) = children(process)
+        client.sendall(GET % b"/block")
+        process.wait_for_line("blocks", "stdout")
+        project.write("second")
+        ask_until(process, "second")
+        assert not alive(stuck)
+        process.signal(signal.SIGTERM)
+        assert process.wait(5) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from socket import socket, socketpair
@@ -226,6 +227,37 @@ class TestLimits:
         assert stage.told(1) == []
         stage.tend(1.0)
         assert len(stage.actors) == 4, "it is tried again"
+
+
+class TestEnd:
+    def test_who_has_not_started_is_given_a_moment(self, stages: list[Stage]) -> None:
+        stage = Stage()
+        stages.append(stage)
+        stage.tend()
+        stage.supervisor._end()
+        assert stage.told(0) == [Word.STOP]
+        stage.tend(4.0)
+        assert stage.actors[0].signals == []
+        stage.tend(2.0)
+        assert stage.actors[0].signals == [signal.SIGKILL]
+
+    def test_who_serves_is_given_as_long_as_an_orderly_end_takes(self, stages: list[Stage]) -> None:
+        """docs/deployment.md: 80 s with the defaults; and some more, in which it says so itself."""
+        stage = a_stage(stages, timeout_worker_healthcheck=None)
+        stage.supervisor._end()
+        assert stage.told(0) == [Word.STOP]
+        stage.tend(80.0)
+        assert stage.actors[0].signals == []
+        stage.tend(6.0)
+        assert stage.actors[0].signals == [signal.SIGKILL]
+
+    def test_at_the_second_signal_a_moment(self, stages: list[Stage]) -> None:
+        stage = a_stage(stages)
+        stage.supervisor._end()
+        stage.supervisor._end()
+        assert stage.told(0) == [Word.STOP, Word.NOW]
+        stage.tend(3.0)
+        assert stage.actors[0].signals == [signal.SIGKILL]
 
 
 class TestHealth:

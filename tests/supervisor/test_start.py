@@ -142,11 +142,18 @@ class TestEnd:
                 assert server.wait(10) == 0
         assert not [pid for pid in pids if alive(pid)]
 
-    def test_a_start_that_never_ends_is_given_up(self) -> None:
-        with serve("tests.apps:frozen", workers=2, ready=False) as server:
+    def test_ctrl_c_during_a_start_that_never_ends(self) -> None:
+        """It reaches the whole group of processes. The first one gives the worker 5 s, the second one 2 s."""
+        python = ("setsid", sys.executable)  # a group of their own, as a shell would make it
+        with serve("tests.apps:frozen", workers=2, ready=False, python=python) as server:
             server.wait_for_line("starting", "stdout")
-            server.signal(signal.SIGTERM)
+            workers = children(server)
+            for _ in range(2):
+                os.killpg(server.popen.pid, signal.SIGINT)
+                until(lambda: not is_pending(server.popen.pid, signal.SIGINT))
             assert server.wait(10) == 0
+        assert workers
+        assert not [pid for pid in workers if alive(pid)]
 
     def test_no_orphan_survives_its_parent(self, loop_name: str) -> None:
         """They finish what is under way, and leave."""
@@ -156,6 +163,13 @@ class TestEnd:
                 server.popen.kill()
                 assert client.recv(12) == b"HTTP/1.1 200"
             until(lambda: not [pid for pid in pids if alive(pid)])
+
+
+def is_pending(pid: int, number: int) -> bool:
+    """Whether a signal was sent to a process and it has not taken it yet (proc_pid_status(5), ShdPnd)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 def connects(address: object) -> bool:

@@ -95,12 +95,14 @@ class Inheritance:
         """What was passed to this process, once; None where there is nothing, as a rule.
 
         Args:
-            environment: the variables; the one that tells is removed.
+            environment: the variables; the one that tells is removed, and what names the parent names us.
         """
         text = environment.pop(VARIABLE, None)
         if text is None:
             return None
         letter = json.loads(text)
+        if environment.get("WATCHDOG_PID") == str(os.getppid()):
+            environment["WATCHDOG_PID"] = str(os.getpid())  # the service manager will want to hear this process
         bounds = []
         for descriptor, url, inherited, inode, leads_to in letter["sockets"]:
             os.set_inheritable(descriptor, False)
