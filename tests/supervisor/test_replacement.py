@@ -35,6 +35,40 @@ class TestPlanned:
             assert not first & last
             assert server.stop() == 0
 
+    def test_with_a_queue_for_each(self, loop_name: str) -> None:
+        """--reuse-port: who succeeds somebody has the same queue, and nobody who waits in it is lost. Most clients here
+        connect anew for each request."""
+        restarts = RESTARTS if SOAK else 1
+        with serve(APP, workers=2, loop=loop_name, access_log=False, reuse_port=True) as server:
+            first = children(server)
+            with Load(server, keeping=1, short=4) as load:
+                for count in range(1, restarts + 1):
+                    server.signal(signal.SIGHUP)
+                    wait_for(server, "is ready", 2 * count)
+                until(lambda: len(children(server)) == 2)
+                last = children(server)
+                until(lambda: set(map(str, last)) <= load.voices)
+            load.check()
+            print(f"SIGHUP x{restarts} with --reuse-port on {loop_name}: {load.report()}")
+            assert not first & last
+            assert server.stop() == 0
+
+    def test_a_queue_without_a_worker_gets_no_clients(self) -> None:
+        """One whose worker was killed, and will not be back soon; and one whose worker is not wanted any more."""
+        environment = {"TEST_START_SECONDS": "1.5"}
+        with serve(APP, workers=2, reuse_port=True, environment=environment, access_log=False) as server:
+            victim = ask(server)
+            os.kill(victim, signal.SIGKILL)
+            wait_for(server, "was killed by SIGKILL")
+            (other,) = {ask(server) for _ in range(50)}
+            assert other != victim
+            assert not lines(server, "is ready")
+            wait_for(server, "is ready")
+            server.signal(signal.SIGTTOU)
+            until(lambda: len(children(server)) == 1)
+            assert {ask(server) for _ in range(50)} == children(server)
+            assert server.stop() == 0
+
     def test_requests_used_up_under_load(self, loop_name: str) -> None:
         options = {"limit_max_requests": 150, "limit_max_requests_jitter": 50}
         with serve(APP, workers=2, loop=loop_name, access_log=False, **options) as server:

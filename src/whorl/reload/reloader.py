@@ -126,7 +126,7 @@ class Reloader:
         """Start a server with the code that is there now."""
         self._is_due = False
         # The sockets outlive the server: it leaves what waits in their queues to the next one.
-        places = tuple(dataclasses.replace(Place.of(bound, is_shared=True), outlives=True) for bound in self._bounds)
+        places = tuple(dataclasses.replace(Place.of(bound), outlives=True) for bound in self._bounds)
         letter = Letter(1, self.config, places, tuple(sys.path), BEAT_SECONDS, KILL_SECONDS)
         try:
             # The terminal stays the application's, for a debugger.

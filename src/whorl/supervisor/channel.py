@@ -28,7 +28,8 @@ class Word(StrEnum):
     LETTER = "letter"
     """Everything a worker needs to know: the first line."""
     RETIRE = "retire"
-    """Somebody else has taken over: drain, with patience for clients that keep their connections."""
+    """Somebody else has taken over: drain, with patience for clients that keep their connections. With it comes whether
+    nobody has the worker's queues from now on."""
     STOP = "stop"
     """Drain and leave: all of us do."""
     NOW = "now"

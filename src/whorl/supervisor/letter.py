@@ -26,29 +26,23 @@ class Place:
         descriptor: its number, the same in the worker.
         url: where clients find it.
         outlives: whether it is there when all of us have left, because somebody else made it.
-        is_shared: whether other workers have it too: then what waits in its queue is theirs when one leaves.
         leads_to: the port that its clients are sent to, None where they are served.
     """
 
     descriptor: int
     url: str
     outlives: bool
-    is_shared: bool
     leads_to: int | None = None
 
     @classmethod
-    def of(cls, bound: Bound, is_shared: bool) -> Place:
-        """The place of a socket that this process has bound, or has inherited itself.
-
-        Args:
-            bound: the socket.
-            is_shared: whether other workers have it too.
-        """
-        return cls(bound.handle.fileno(), bound.url, bound.inherited, is_shared, bound.leads_to)
+    def of(cls, bound: Bound) -> Place:
+        """The place of a socket that this process has bound, or has inherited itself."""
+        return cls(bound.handle.fileno(), bound.url, bound.inherited, bound.leads_to)
 
     def take(self) -> Bound:
-        """The socket, in the process that inherited it."""
-        return Bound(socket.socket(fileno=self.descriptor), self.url, self.is_shared, leads_to=self.leads_to)
+        """The socket, in the process that inherited it. Others have it too, and what waits in its queue is theirs when
+        one leaves."""
+        return Bound(socket.socket(fileno=self.descriptor), self.url, inherited=True, leads_to=self.leads_to)
 
 
 @dataclass(frozen=True, slots=True)

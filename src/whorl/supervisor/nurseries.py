@@ -128,6 +128,7 @@ class Nurseries(Source):
         return lost
 
     def close(self) -> None:
+        super().close()
         self._dismiss(self._current)
         self._dismiss(self._former)
         self._current = self._former = None

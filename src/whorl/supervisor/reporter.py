@@ -127,19 +127,26 @@ class Reporter(Keeper):
         main = threading.main_thread().ident
         assert main is not None
         while (heard := self._line.next()) is not None:
-            word, _ = heard
+            word, items = heard
             if word is Word.TELL_STACK:
                 self.say(Word.STACK, stack_of(main))
             elif word is Word.REOPEN:
                 logs.reopen()
             else:
-                self._leave(server, word)
+                self._leave(server, word, *items)
         self._outlive(server)
 
-    def _leave(self, server: Server, word: Word) -> None:
+    def _leave(self, server: Server, word: Word, is_last: bool = True) -> None:
+        """Leave at the parent's word.
+
+        Args:
+            server: which.
+            word: how.
+            is_last: whether nobody else is left to accept what waits in the queue.
+        """
         if word is not Word.RETIRE:
             self.idle_seconds = 0.0
-            # Nobody else is left to accept what waits in the queue.
+        if is_last:
             for place, bound in zip(self._letter.places, self._bounds, strict=False):
                 bound.inherited = place.outlives
         server.should_exit = True

@@ -14,7 +14,7 @@ from math import inf
 from whorl.config import Config
 from whorl.server.sockets import Bound
 from whorl.supervisor.letter import Letter, Place
-from whorl.supervisor.spread import siblings
+from whorl.supervisor.spread import Spread
 from whorl.supervisor.worker import Worker, start
 
 __all__ = ["Source", "patience_of"]
@@ -39,7 +39,7 @@ class Source:
         self.config = config
         self.directory = start_directory()
         self.patience_seconds = patience_of(config)
-        self._bounds = bounds
+        self._spread = Spread(bounds, config.reuse_port)
 
     def worker(self, number: int, now: float) -> Worker:
         """Start one, and wait for nothing.
@@ -51,14 +51,12 @@ class Source:
         Raises:
             OSError: the system has no room for another process.
         """
-        bounds = siblings(self._bounds) if self.config.reuse_port else self._bounds
-        try:
-            places = tuple(Place.of(bound, is_shared=bound in self._bounds) for bound in bounds)
-            return self._start(self._letter(number, places), now)
-        finally:
-            for bound in bounds:
-                if bound not in self._bounds:
-                    bound.handle.close()
+        places = tuple(map(Place.of, self._spread.of(number)))
+        return self._start(self._letter(number, places), now)
+
+    def abandon(self, number: int) -> None:
+        """Let go of the queues that belong to a place alone: nobody accepts from them."""
+        self._spread.drop(number)
 
     def _letter(self, number: int, places: tuple[Place, ...] = ()) -> Letter:
         beat_seconds = min(BEAT_SECONDS, (self.config.timeout_worker_healthcheck or inf) / 4)
@@ -84,6 +82,7 @@ class Source:
 
     def close(self) -> None:
         """There are to be no more workers."""
+        self._spread.close()
 
     @property
     def has_unborn(self) -> bool:

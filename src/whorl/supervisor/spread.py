@@ -1,8 +1,10 @@
-"""A queue of its own for each worker, in place of one for all (socket(7), SO_REUSEPORT): the kernel deals connections
-out by their addresses.
+"""A queue of its own for each post, in place of one for all (socket(7), SO_REUSEPORT): the kernel deals connections out
+by their addresses.
 
-The parent's socket is bound as always, so that a busy port is noticed, and only then allows others beside it. It never
-listens, and so gets no connections. Called by `supervisor`.
+The socket bound first is bound as always, so that a busy port is noticed, and only then allows others beside it. It
+never listens, and so gets no connections. The queues belong to the posts and not to the workers, which come and go: who
+succeeds somebody accepts from the same queue, so none is closed with clients in it. Called by `supervisor` and
+`source`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from whorl.server.sockets.bound import Bound
 from whorl.server.sockets.tcp import bind_address
 
-__all__ = ["allow_siblings", "siblings"]
+__all__ = ["Spread", "allow_siblings"]
 
 
 def is_dealt(bound: Bound) -> bool:
@@ -28,21 +30,49 @@ def allow_siblings(bounds: Sequence[Bound]) -> None:
             bound.handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
-def siblings(bounds: Sequence[Bound]) -> list[Bound]:
-    """A worker's sockets: its own beside each of these where there can be one.
+class Spread:
+    """The sockets of each post.
 
-    Raises:
-        OSError: the address can no longer be had.
+    Args:
+        bounds: the sockets, bound.
+        has_queues: whether each post has queues of its own beside them.
     """
-    made: list[Bound] = []
-    try:
-        made.extend(sibling(bound) if is_dealt(bound) else bound for bound in bounds)
-    except OSError:
-        for bound in made:
-            if bound not in bounds:
+
+    __slots__ = ("_bounds", "_has_queues", "_own")
+
+    def __init__(self, bounds: Sequence[Bound], has_queues: bool) -> None:
+        self._bounds = bounds
+        self._has_queues = has_queues
+        self._own: dict[int, list[Bound]] = {}
+
+    def of(self, number: int) -> Sequence[Bound]:
+        """Those of the post with this number; they are made when it asks for the first time.
+
+        Raises:
+            OSError: the address can no longer be had.
+        """
+        if not self._has_queues:
+            return self._bounds
+        if number not in self._own:
+            self._own[number] = []
+            try:
+                for bound in self._bounds:
+                    self._own[number].append(sibling(bound) if is_dealt(bound) else bound)
+            except OSError:
+                self.drop(number)
+                raise
+        return self._own[number]
+
+    def drop(self, number: int) -> None:
+        """Let go of a post's own: the kernel deals no more to them, once its worker has closed them too."""
+        for bound in self._own.pop(number, ()):
+            if is_dealt(bound):
                 bound.handle.close()
-        raise
-    return made
+
+    def close(self) -> None:
+        """Let go of all."""
+        for number in tuple(self._own):
+            self.drop(number)
 
 
 def sibling(bound: Bound) -> Bound:

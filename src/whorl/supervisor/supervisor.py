@@ -295,6 +295,8 @@ class Supervisor:
             self._end()
             return
         wait_seconds = post.backoff.failed(now)
+        if post.worker is None and any(other.is_served for other in self._posts):
+            self._source.abandon(post.number)  # clients are the others' until there is somebody here again
         failed = f"could not start: {why}" if worker.phase is Phase.STARTING else worker.how_it_ended()
         follows = (
             "" if post.worker else f": the next one starts in {wait_seconds:g} s" if wait_seconds else ": replaced"
@@ -409,12 +411,17 @@ class Supervisor:
         if worker.due is None and worker.phase is Phase.SERVING:
             worker.due = reason
 
-    def _retire(self, worker: Worker) -> None:
-        """Have a worker drain and leave."""
+    def _retire(self, worker: Worker, has_heirs: bool = True) -> None:
+        """Have a worker drain and leave.
+
+        Args:
+            worker: which.
+            has_heirs: whether others accept what waits in the queues that belong to its place.
+        """
         now = monotonic()
         is_serving = worker.phase is Phase.SERVING
         worker.phase = Phase.LEAVING
-        worker.channel.say(Word.RETIRE)
+        worker.channel.say(Word.RETIRE, self.config.reuse_port and not has_heirs)
         if not is_serving:
             worker.kill_at = now + STARTING_SECONDS
         elif self._patience_seconds is not None:
@@ -514,7 +521,7 @@ class Supervisor:
         self._close_sockets()
         for post in self._posts:
             for worker in post.workers:
-                self._retire(worker)
+                self._retire(worker, has_heirs=False)
         self._posts.clear()
 
     def _remove(self) -> None:
@@ -523,7 +530,8 @@ class Supervisor:
         post = self._posts.pop()
         self.logger.info("SIGTTOU: %d worker%s from now on", len(self._posts), "s"[: len(self._posts) > 1])
         for worker in post.workers:
-            self._retire(worker)
+            self._retire(worker, has_heirs=False)
+        self._source.abandon(post.number)
 
 
 ON_SIGNAL: dict[str, Callable[[Supervisor], None]] = {
