@@ -106,6 +106,7 @@ class TestForked:
             "served:make", factory=True, workers=2, preload=True, cwd=project.directory,
             environment={"PYTHONPATH": os.getcwd()},
         ) as server:  # fmt: skip
+            until(lambda: len([line for line in server.stdout if line.startswith("made in")]) >= 2)
             made = {int(line.rpartition(" ")[2]) for line in server.stdout if line.startswith("made in")}
             assert made == workers(server)
 

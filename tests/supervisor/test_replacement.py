@@ -79,7 +79,8 @@ class TestPlanned:
             assert server.stop() == 0
 
     def test_websockets_are_told_to_come_again_and_can(self, loop_name: str) -> None:
-        with serve("tests.apps:app", workers=2, loop=loop_name) as server, ExitStack() as stack:
+        quiet = {"ws_ping_interval": 300}  # a slow machine may take longer than a ping's usual interval
+        with serve("tests.apps:app", workers=2, loop=loop_name, **quiet) as server, ExitStack() as stack:
             peers = [stack.enter_context(Peer(server)) for _ in range(4)]
             server.signal(signal.SIGHUP)
             for peer in peers:
