@@ -9,7 +9,7 @@ PYTEST := -m pytest -n 4 -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws frameworks docs clean bench bench-compare bench-instructions
+.PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -39,7 +39,8 @@ suite: $(VENV)/test
 # Every other CPython that is here runs the suite too, on one loop each, so that all of it stays short. What starts many
 # processes or other programs is tested on one interpreter.
 ELSEWHERE := --ignore tests/frameworks --ignore tests/supervisor --ignore tests/reload \
-	--ignore tests/server/test_browser.py --ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py
+	--ignore tests/server/test_browser.py --ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py \
+	--ignore tests/tls/test_behind_proxies.py
 others: $(VENV)/test
 	@for entry in $(OTHERS); do \
 	  version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version; \
@@ -61,7 +62,7 @@ package: $(VENV)/test
 
 # The long runs: hours of clients in a few minutes.
 soak: $(VENV)/test
-	WHORL_TEST_SOAK=1 $(VENV)/bin/python $(PYTEST) -rP --timeout 1800 tests/server tests/supervisor tests/http1
+	WHORL_TEST_SOAK=1 $(VENV)/bin/python $(PYTEST) -rP --timeout 1800 tests/server tests/supervisor tests/http1 tests/tls/test_fuzz.py
 
 test-windows: $(VENV)/test
 	$(VENV)/bin/python -m pytest -q tests/windows --timeout 600
@@ -74,6 +75,10 @@ frameworks: $(VENV)/test
 GROUPS ?= core,limits,deflate
 conformance-ws: $(VENV)/test
 	$(VENV)/bin/python -m conformance.websocket --groups $(GROUPS)
+
+# sslyze and testssl.sh against the TLS of each loop, four minutes; see conformance/README.md.
+conformance-tls: $(VENV)/test
+	$(VENV)/bin/python -m conformance.tls
 
 # docs/settings.md is written from the settings themselves.
 docs: $(VENV)/test
@@ -93,4 +98,4 @@ bench-instructions:
 	@python=$$(python3 -m benchmarks.install valgrind) && $$python -m benchmarks.instructions
 
 clean:
-	rm -rf .venv .venv-* .frameworks dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .frameworks .sslyze dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,7 +32,7 @@ HAPPENED = asyncio.Condition()
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 # What must be gone when the clients are.
-WATCHED = ("Connection", "Exchange", "RequestReader", "Session", "TimerHandle")
+WATCHED = ("Connection", "Exchange", "RequestReader", "Session", "Tls", "SSLObject", "TimerHandle")
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
