@@ -15,6 +15,12 @@ from whorl.loops import resolve
 VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
 
+def arrival_on(loop: asyncio.AbstractEventLoop) -> Arrival:
+    done: asyncio.Future[None] = loop.create_future()
+    done.set_result(None)
+    return Arrival(loop, done)
+
+
 async def hand_over(loop: asyncio.AbstractEventLoop, arrival: Arrival, event: str) -> None:
     """From a callback of the loop, as a transport does."""
     called = asyncio.Event()
@@ -29,7 +35,7 @@ async def hand_over(loop: asyncio.AbstractEventLoop, arrival: Arrival, event: st
 
 async def it_runs_the_task_at_once_and_in_its_own_context() -> None:
     loop = asyncio.get_running_loop()
-    arrivals = [Arrival(loop), Arrival(loop)]
+    arrivals = [arrival_on(loop), arrival_on(loop)]
     heard: list[object] = []
 
     async def wait() -> None:
@@ -53,7 +59,7 @@ async def it_runs_the_task_at_once_and_in_its_own_context() -> None:
 
 
 async def it_may_have_come_before_it_is_awaited() -> None:
-    arrival = Arrival(asyncio.get_running_loop())
+    arrival = arrival_on(asyncio.get_running_loop())
     arrival.hand_over("early")
     assert arrival.done()
     assert await arrival == "early"
@@ -61,7 +67,7 @@ async def it_may_have_come_before_it_is_awaited() -> None:
 
 async def a_task_that_is_cancelled_stops_waiting() -> None:
     loop = asyncio.get_running_loop()
-    arrival = Arrival(loop)
+    arrival = arrival_on(loop)
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(arrival_of(arrival), 0.01)
     assert arrival.cancelled()
@@ -69,7 +75,7 @@ async def a_task_that_is_cancelled_stops_waiting() -> None:
 
 async def a_message_is_quicker_than_a_cancellation_that_comes_after_it() -> None:
     loop = asyncio.get_running_loop()
-    arrival = Arrival(loop)
+    arrival = arrival_on(loop)
     task = asyncio.create_task(arrival_of(arrival))
     await asyncio.sleep(0)
     arrival.set_result("x")
@@ -79,7 +85,7 @@ async def a_message_is_quicker_than_a_cancellation_that_comes_after_it() -> None
 
 async def what_the_task_raises_is_its_own() -> None:
     loop = asyncio.get_running_loop()
-    arrival = Arrival(loop)
+    arrival = arrival_on(loop)
 
     async def wait() -> None:
         await arrival

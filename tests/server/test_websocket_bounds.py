@@ -41,10 +41,11 @@ def quick(pool: Pool, loop_name: str) -> Iterator[Process]:
 def send_as_far_as_it_goes(peer: Peer, octets: bytes, most_bytes: int) -> int:
     """Send again and again until nothing is taken for a while, or it is enough."""
     peer.socket.settimeout(0.3)
+    view = memoryview(octets)
     sent = 0
     try:
         while sent < most_bytes:
-            sent += peer.socket.send(octets)
+            sent += peer.socket.send(view[sent % len(octets) :])
     except TimeoutError:
         pass
     peer.socket.settimeout(20)
@@ -61,6 +62,16 @@ class TestQueue:
             assert send_as_far_as_it_goes(peer, octets, MUCH_BYTES) < MUCH_BYTES
             open_gate(quick, name)
             assert [peer.text()[0] for _ in range(20)] == list("01234567890123456789")
+
+    def test_those_that_wait_are_bounded_by_their_octets_too(self, pool: Pool, loop_name: str, name: str) -> None:
+        """There is room for 32, but each is as long as may be: two pass the limit, and no more is read."""
+        server = pool.server(loop=loop_name, ws_max_size="2MiB")
+        with Peer(server, "/", script=[ACCEPTS, ("hear",), ("wait", name), ("echo_all",)], name=name) as peer:
+            events(server, name, 1)
+            octets = frame(TEXT, b"x" * 2 * 1024 * 1024)
+            assert send_as_far_as_it_goes(peer, octets, MUCH_BYTES) < MUCH_BYTES
+            open_gate(server, name)
+            assert peer.text() == "x" * 2 * 1024 * 1024
 
     def test_all_of_them_come_when_the_application_comes_back(self, quick: Process, name: str) -> None:
         with Peer(quick, "/", script=[ACCEPTS, ("hear",), ("wait", name), ("echo_all",)], name=name) as peer:

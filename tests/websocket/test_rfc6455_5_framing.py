@@ -52,6 +52,51 @@ def test_5_2_text_of_every_length(length: int) -> None:
     assert accepted(text("x" * length)) == ["x" * length]
 
 
+@pytest.mark.parametrize("length", [*LENGTHS, 130, 131, 132, 65530, 65535, 65550])
+def test_5_2_a_message_that_came_alone_is_read_at_once(length: int) -> None:
+    connection = Connection(length)
+    assert connection.read_message(text("x" * length)) == "x" * length
+    assert connection.read_message(frame(BINARY, b"x" * length)) == b"x" * length
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        text("one") + text("two"),
+        text("one") + b"\x81",
+        text("one")[:-1],
+        text("x" * 200)[:-1],
+        text("x" * 101),
+        frame(TEXT, b"x" * 101),
+        frame(TEXT, b"one", final=False),
+        frame(TEXT, b"one", key=None),
+        frame(TEXT, b"one", reserved=RSV1),
+        frame(TEXT, b"\xff"),
+        frame(PING, b"one"),
+        frame(TEXT, b"x" * 100, length_octets=2),
+        frame(TEXT, b"x" * 100, length_octets=8),
+    ],
+)
+def test_5_2_what_is_not_a_message_alone_is_left_as_it_is(octets: bytes) -> None:
+    connection = Connection(100)
+    assert connection.read_message(octets) is None
+    assert connection.buffered_bytes == 0
+    assert connection.read_message(text("good")) == "good"
+
+
+def test_5_2_nor_is_one_that_comes_within_another_or_after_the_end() -> None:
+    connection = Connection(100)
+    connection.receive_data(frame(TEXT, b"one", final=False))
+    assert connection.read_message(text("two")) is None
+    connection = Connection(100)
+    connection.receive_data(text("one")[:3])
+    assert connection.read_message(text("two")) is None
+    connection = Connection(100)
+    connection.receive_data(frame(CLOSE))
+    assert connection.read_message(text("two")) is None
+
+
 @pytest.mark.parametrize("key", [bytes(4), b"\xff" * 4, b"\0\0\0\1", bytes(range(1, 5))])
 def test_5_2_any_key_will_do(key: bytes) -> None:
     assert accepted(frame(BINARY, b"Hello, key!", key=key) * 2) == [b"Hello, key!"] * 2

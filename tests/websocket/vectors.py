@@ -154,6 +154,7 @@ def play(
     limit_bytes: int = LIMIT_BYTES,
     deflate: Deflate | None = None,
     most_events: int | None = None,
+    messages_first: bool = False,
 ) -> Outcome:
     """Give octets to a connection of its own, piece by piece.
 
@@ -162,10 +163,14 @@ def play(
         limit_bytes: the longest message.
         deflate: what was agreed about compression.
         most_events: how many events are taken at a time; all if nothing is said.
+        messages_first: whether each piece is tried as a message alone first, as a session does.
     """
     connection = Connection(limit_bytes, deflate)
     events: list[object] = []
     for piece in pieces:
+        if messages_first and (message := connection.read_message(piece)) is not None:
+            events.append(message)
+            continue
         if most_events is None:
             events += map(seen, connection.receive_data(piece))
             continue
@@ -197,8 +202,9 @@ def outcome(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | No
     """What comes of these octets, however they are cut and however few events are taken at a time."""
     whole = play([octets], limit_bytes, deflate)
     assert play([octets], limit_bytes, deflate, 1) == whole
+    assert play([octets], limit_bytes, deflate, messages_first=True) == whole
     for at in cuts(octets):
-        parted = play([octets[:at], octets[at:]], limit_bytes, deflate)
+        parted = play([octets[:at], octets[at:]], limit_bytes, deflate, messages_first=True)
         assert parted == whole, f"cut at {at} of {octets!r}: {parted} instead of {whole}"
     drop_bytes = 1 if len(octets) <= EVERY_CUT_BYTES else LONG_DRIP_BYTES
     dripped = play(drip(octets, drop_bytes), limit_bytes, deflate)

@@ -5,7 +5,8 @@ A message that wakes its task through `asyncio.Future` costs a callback and anot
 another callback to have it written. An `Arrival` can run its task at once instead, inside the callback that read the
 message, as a task is started at once when a request comes; what the application then sends leaves with the same turn.
 To the task it is a future like any other (`_asyncio_future_blocking` is how asyncio knows one, in C and in Python).
-Made by `websocket`, awaited by one task, once.
+Made by `websocket`, awaited by one task at a time. What it brought is taken by who awaited it, and then it can be
+awaited anew; a wait that was cancelled was its last.
 """
 
 from __future__ import annotations
@@ -13,77 +14,96 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 __all__ = ["Arrival"]
 
 
+class Wait(Enum):
+    """What an arrival has instead of a message."""
+
+    PENDING = 0
+    CANCELLED = 1
+
+
+PENDING: Final = Wait.PENDING
+CANCELLED: Final = Wait.CANCELLED
+
+
 class Arrival:
-    """One wait for a message.
+    """The wait for a message.
 
     Args:
         loop: the loop of the task that waits.
+        done: a future with a result. The task that is woken asks what woke it, and this one answers in C.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_event", "_is_cancelled", "_is_done", "_loop")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_done", "_event", "_loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    _context: Context
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
         self._asyncio_future_blocking = False
-        self._loop = loop
-        self._callback: Callable[[Arrival], object] | None = None
-        self._context: Context | None = None
-        self._event: str | bytes | None = None
-        self._is_done = False
-        self._is_cancelled = False
+        self._loop = loop  # where there is no `get_loop`, asyncio looks here
+        self._done = done
+        self._callback: Callable[[Any], object] | None = None
+        self._event: str | bytes | Wait | None = PENDING
 
-    def hand_over(self, event: str | bytes) -> None:
-        """End the wait, and run who waits until it waits again. No task may be running."""
+    def hand_over(self, event: str | bytes) -> bool:
+        """End the wait, and run who waits until it waits again. No task may be running.
+
+        Returns:
+            False where the wait had ended before.
+        """
+        if self._event is not PENDING:
+            return False
         self._event = event
-        self._is_done = True
-        callback, context = self._callback, self._context
-        if callback is not None and context is not None:
+        callback = self._callback
+        if callback is not None:
             self._callback = None
-            context.run(callback, self)
+            self._context.run(callback, self._done)
+        return True
 
     def set_result(self, event: str | bytes | None) -> None:
         """End the wait; who waits goes on in the next turn of the loop. None is for looking again."""
         self._event = event
-        self._is_done = True
         self._schedule()
 
     # What a task asks of a future
 
     def __await__(self) -> Generator[Arrival, None, str | bytes | None]:
-        if not self._is_done:
-            self._asyncio_future_blocking = True
-            yield self
-        return self.result()
+        self._asyncio_future_blocking = True
+        yield self
+        event = self._event
+        self._event = PENDING
+        if event is PENDING or event is CANCELLED:  # not by any task of asyncio's, which throws
+            raise asyncio.CancelledError
+        return event
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
-    def add_done_callback(self, callback: Callable[[Arrival], object], *, context: Context) -> None:
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Context) -> None:
         self._callback = callback
         self._context = context
-        if self._is_done:
+        if self._event is not PENDING:
             self._schedule()
 
     def done(self) -> bool:
-        return self._is_done
+        return self._event is not PENDING
 
     def cancelled(self) -> bool:
-        return self._is_cancelled
+        return self._event is CANCELLED
 
     def result(self) -> str | bytes | None:
-        if self._is_cancelled:
+        event = self._event
+        if isinstance(event, Wait):
             raise asyncio.CancelledError
-        return self._event
+        return event
 
     def cancel(self, msg: Any | None = None) -> bool:
         """The task was cancelled. Returns False where a message was quicker."""
-        if self._is_done:
+        if self._event is not PENDING:
             return False
-        self._is_done = self._is_cancelled = True
+        self._event = CANCELLED
         self._schedule()
         return True
 

@@ -36,6 +36,7 @@ class Service:
         request_buffer_bytes: how much of a request body waits for the application before reading pauses.
         access_log: told of each response that ended; None to say nothing.
         logger: where failures of the application are told.
+        done: a future that has its result, which is None.
         running: the exchanges whose application has not returned. It also keeps their tasks alive.
         requests: how many requests were started.
         limit_requests: after how many `on_limit` is called; 0 for never.
@@ -46,6 +47,7 @@ class Service:
         "access_log",
         "app",
         "context",
+        "done",
         "limit_body_bytes",
         "limit_requests",
         "logger",
@@ -82,6 +84,8 @@ class Service:
         self.limit_body_bytes = limit_body_bytes
         self.request_buffer_bytes = request_buffer_bytes
         self.access_log = access_log
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.done.set_result(None)
         self.running: set[Exchange] = set()
         self.requests = 0
         self.limit_requests = limit_requests

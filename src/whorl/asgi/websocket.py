@@ -104,6 +104,7 @@ class Session(Exchange):
         "_queue",
         "_queued_size",
         "_receivers",
+        "_spare",
         "_turn",
         "closing_since",
         "was_pinged",
@@ -127,6 +128,7 @@ class Session(Exchange):
         self._queue: deque[str | bytes] = deque()
         self._queued_size = 0
         self._receivers: list[Arrival] = []
+        self._spare: Arrival | None = None  # one that has done its work and can do it again
         self._ending: Ending | None = None  # what the application hears when the queue is empty
         self._turn: Turn = FREE
         self._farewell = Farewell()
@@ -163,15 +165,22 @@ class Session(Exchange):
         elif self._turn is DUE:
             self._pay()
         while self._ending is None and self.our_state < COMPLETE:
-            receiver = Arrival(self.service.loop)
+            receiver = self._spare
+            if receiver is None:
+                receiver = Arrival(self.service.loop, self.service.done)
+            else:
+                self._spare = None
             self._receivers.append(receiver)
             try:
                 received = await receiver
             except asyncio.CancelledError:
                 self._put_back(receiver)
                 raise
+            self._spare = receiver
+            if type(received) is str:
+                return {"type": "websocket.receive", "bytes": None, "text": received}
             if received is not None:
-                return as_message(received)
+                return {"type": "websocket.receive", "bytes": received, "text": None}
         ending = self._ending or Ending(ABNORMAL)
         return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
 
@@ -193,6 +202,17 @@ class Session(Exchange):
             at_once: so many messages may run the application here and now, because no task is running.
         """
         codec = self._codec
+        if not self._is_paused and (message := codec.read_message(data)) is not None:
+            receivers = self._receivers
+            if receivers and at_once and self._ending is None:
+                self._turn = BUSY
+                if receivers.pop(0).hand_over(message):
+                    return
+            self._deliver(message, at_once > 0)
+            if self._queue and self._is_full():
+                self._is_paused = True
+                self._carrier.pause_reading()
+            return
         # What is compressed may be a thousand times as long when it is read: one message at a time.
         most = 1 if codec.inflates else self._limits.most_queued
         while True:
@@ -205,7 +225,7 @@ class Session(Exchange):
                     at_once -= 1
                 else:
                     self._heed(event)
-            if len(events) < wanted:
+            if len(events) < wanted and self._queued_size <= self._limits.message_bytes:
                 return
             if self._is_full():
                 self._is_paused = True
@@ -220,11 +240,11 @@ class Session(Exchange):
         receivers = self._receivers
         while receivers:
             receiver = receivers.pop(0)
-            if not receiver.done():
-                if at_once:
-                    receiver.hand_over(event)
-                else:
-                    receiver.set_result(event)
+            if at_once:
+                if receiver.hand_over(event):
+                    return
+            elif not receiver.done():
+                receiver.set_result(event)
                 return
         self._queue.append(event)
         self._queued_size += len(event)
@@ -266,8 +286,17 @@ class Session(Exchange):
 
     async def send(self, message: Message) -> None:
         """ASGI send(). Waits while the peer has more than the high-water mark to read, before and after."""
-        if self._carrier.writing_blocked and self.our_state is OPEN:
-            await self.drained()
+        carrier = self._carrier
+        if self.our_state is OPEN:
+            text = message.get("text")
+            if carrier.writing_blocked:
+                await self.drained()
+            elif type(text) is str and "bytes" not in message and message["type"] == "websocket.send":
+                # As `_send` does it, for what most messages are.
+                carrier.write(self._codec.send_text(text))
+                if self._carrier.writing_blocked:
+                    await self.drained()
+                return
         step = STEPS[self.our_state].get(message["type"])
         if step is None:
             self._out_of_order(message["type"])

@@ -126,8 +126,9 @@ class Connection(Output):
 
     def data_received(self, data: bytes) -> None:
         if self.phase >= UPGRADED:
-            if self.phase is UPGRADED:
-                upgrade.receive(self, data)
+            session = self.websocket
+            if session is not None and self.phase is UPGRADED:
+                upgrade.receive(self, session, data)
             else:
                 self._discard(len(data))
             return

@@ -94,7 +94,7 @@ class Output(asyncio.Protocol):
         """Hand what is held to the transport, in one write."""
         held = self._held
         if held:
-            data = held[0] if len(held) == 1 else b"".join(held)
+            data = b"".join(held)  # one alone is not copied
             held.clear()
             self._held_bytes = 0
             if self.transport.is_closing():

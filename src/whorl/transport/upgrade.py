@@ -80,10 +80,8 @@ def switch(
         session.server_leaves()
 
 
-def receive(connection: Connection, data: bytes) -> None:
+def receive(connection: Connection, session: Session, data: bytes) -> None:
     """Give the session what came, and let everything that was said about it leave in one write."""
-    session = connection.websocket
-    assert session is not None
     connection.since = 0.0
     connection.in_turn = True
     try:

@@ -15,20 +15,27 @@ __all__ = [
     "CLOSE",
     "CONTINUATION",
     "FIN",
+    "LEAST_LONG_FRAME_BYTES",
     "LENGTH_16",
     "LENGTH_64",
     "MASK",
     "MOST_CONTROL_BYTES",
     "MOST_HEADER_BYTES",
+    "MOST_MEDIUM_FRAME_BYTES",
+    "MOST_SHORT_FRAME_BYTES",
     "OPCODE",
     "PING",
     "PONG",
     "RESERVED",
     "RSV1",
     "SHORT_HEADERS",
+    "SHORT_LENGTHS",
     "SHORT_MASKED_HEADER_BYTES",
     "TEXT",
     "encode_frame",
+    "pack_16",
+    "pack_length_16",
+    "pack_length_64",
     "try_header",
 ]
 
@@ -59,8 +66,22 @@ MOST_HEADER_BYTES = 14
 # The headers of our messages of one short frame, by opcode and length.
 SHORT_HEADERS = {opcode: [bytes((FIN | opcode, length)) for length in range(126)] for opcode in (TEXT, BINARY)}
 
+# A client's whole frames by their size, key and header included. Between the last two no frame can be.
+MOST_SHORT_FRAME_BYTES = 6 + 127  # with 126 and 127, of which none is, so that the next ones can be medium
+MOST_MEDIUM_FRAME_BYTES = 8 + 0xFFFF
+LEAST_LONG_FRAME_BYTES = 14 + 0x10000
+
+# What follows the first octet of a client's short frame, by the size of the whole; what is longer than the frame where
+# there is none of that size.
+SHORT_LENGTHS = [
+    bytes((MASK | size - 6,)) if 6 <= size < 6 + LENGTH_16 else bytes(size + 1)
+    for size in range(MOST_SHORT_FRAME_BYTES + 1)
+]
+
 pack_16 = struct.Struct("!BBH").pack
 pack_64 = struct.Struct("!BBQ").pack
+pack_length_16 = struct.Struct("!BH").pack
+pack_length_64 = struct.Struct("!BQ").pack
 
 
 def try_header(octets: bytes, at: int, reserved: int) -> tuple[int, int, int] | None:

@@ -13,8 +13,9 @@ Microseconds on CPython 3.13 (3.11), one x86-64 machine, for                 32 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-__all__ = ["unmask", "xor_octets"]
+__all__ = ["unmask", "view", "xor_octets"]
 
 from_bytes = int.from_bytes
 
@@ -49,9 +50,13 @@ def xor_octets(octets: bytes, key: bytes) -> bytes:
 
 
 unmask: Callable[[bytes, bytes], bytes] = xor_octets
+
+# Makes of octets what `unmask` takes, and what can be cut without a copy where that serves it.
+view: Callable[[bytes], Any] = bytes
 try:
     from websockets.speedups import apply_mask
 except ImportError:
     pass
 else:
     unmask = apply_mask
+    view = memoryview
