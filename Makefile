@@ -9,7 +9,7 @@ PYTEST := -m pytest -n 4 -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-instructions
+.PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -92,6 +92,10 @@ bench:
 # This checkout beside an earlier commit: for every change to what runs for each request. LOOP=asyncio: on another loop.
 bench-compare:
 	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks.compare
+
+# One worker beside two, and one queue for new connections beside a queue for each. On a quiet machine. LOOP=asyncio: on another loop.
+bench-workers:
+	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks.workers
 
 # Instructions for 2,000 requests, counted by callgrind: they repeat to the digit. BASE=: beside an earlier commit.
 bench-instructions:

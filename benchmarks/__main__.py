@@ -62,9 +62,14 @@ def main() -> None:
 
 
 @contextmanager
-def prepared(seconds: int) -> Iterator[Terms]:
-    """The machine made ready: this process on the load's core, files to send in a folder that goes away again."""
-    cores = Cores.choose()
+def prepared(seconds: int, two_cores: bool = False) -> Iterator[Terms]:
+    """The machine made ready: this process on the load's core, files to send in a folder that goes away again.
+
+    Args:
+        seconds: how long a load lasts.
+        two_cores: whether the server gets two.
+    """
+    cores = Cores.choose(two_cores)
     raise_open_files()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by SIGTERM"))  # and with us all servers end
     os.sched_setaffinity(0, {cores.load})

@@ -153,7 +153,14 @@ def servers(label: str, loop: str, path: tuple[str, ...] = (), few: tuple[str, .
     ]
 
 
-def whorl(name: str, label: str, loop: str, source: Path = ROOT / "src", path: tuple[str, ...] = ()) -> Contender:
+def whorl(
+    name: str,
+    label: str,
+    loop: str,
+    source: Path = ROOT / "src",
+    path: tuple[str, ...] = (),
+    options: Sequence[str] = (),
+) -> Contender:
     """Whorl as it stands in a folder.
 
     Args:
@@ -162,10 +169,11 @@ def whorl(name: str, label: str, loop: str, source: Path = ROOT / "src", path: t
         loop: the value of --loop.
         source: the folder that holds the package.
         path: further folders to import from.
+        options: what else it is told.
     """
 
     def command(start: Start) -> list[str]:
-        words = ["--port", start.port, "--loop", loop, *start.tls()]
+        words = ["--port", start.port, "--loop", loop, *options, *start.tls()]
         return python("whorl", start.app, *words, *quiet(start, "--no-access-log"))
 
     return Contender(name, label, command, (*path, str(source)))

@@ -67,7 +67,7 @@ class Server:
                 cwd=folder,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=lambda: prepare_child(cores.server),
+                preexec_fn=lambda: prepare_child(cores.servers),
             )
         try:
             self._await_response(begun + START_SECONDS)

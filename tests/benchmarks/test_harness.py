@@ -29,6 +29,8 @@ if sys.platform == "linux":
     from benchmarks.rows import BY_NAME, FILE_LARGE, FILE_SMALL, ROWS, TLS_ROWS, Profile, choose
     from benchmarks.sample import Results, Sample
     from benchmarks.shakers import Shaker, shake_hands
+    from benchmarks.workers import ONE, OWN, SHARED, Found
+    from benchmarks.workers import report as report_of_workers
 
     PLAIN_ROWS = [
         row for row in ROWS if row.profile is Profile.PLAIN and not row.request.path.endswith(f"?{FILE_LARGE}")
@@ -162,3 +164,16 @@ def test_rows_are_chosen_by_name_or_beginning() -> None:
     assert [row.name for row in choose("hello,echo")] == ["hello", "echo1k", "echo64k", "echo8m"]
     with pytest.raises(CannotRun, match='no row "goodbye"'):
         choose("goodbye")
+
+
+def test_two_workers_are_judged_by_what_a_request_costs() -> None:
+    """Each round's cost by the same round's: 10 to 11 µs is 1.82 times one worker, 10 to 20 is 1.00."""
+    found = {}
+    for name in ("hello", "newconn"):
+        found[name, ONE] = [Found(10.0, 900.0, 1.0), Found(20.0, 900.0, 1.0), Found(10.0, 900.0, 1.0)]
+        found[name, SHARED] = [Found(11.0, 900.0, 0.6), Found(22.0, 900.0, 0.6), Found(11.0, 900.0, 0.6)]
+        found[name, OWN] = [Found(20.0, 900.0, 0.5), Found(40.0, 900.0, 0.5), Found(20.0, 900.0, 0.5)]
+    text = report_of_workers(found)
+    assert "hello, world, 2 workers, one queue: 1.82 times one worker meets the bar, 1.7" in text
+    assert "hello, world, 2 workers, a queue each: 1.00 times one worker MISSES the bar, 1.7" in text
+    assert "| 2 workers, one queue | 11.0 | 1.82 | 60% | 0.9 |" in text
