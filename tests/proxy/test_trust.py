@@ -13,6 +13,7 @@ IPV4 += ("192.168.0.0", "192.168.0.1", "1.1.1.1")
 IPV6 = ("2001:db8::", "2001:db8:abcd:0012::0", "2001:db8:abcd:0012::1:1", "::", "::1")
 IPV6 += ("2001:db8:3333:4444:5555:6666:102:304", "::b16:212c", "a:b:c:d::", "::a:b:c:d")
 NO_ADDRESSES = ("some-literal", "unix:///foo/bar", "/foo/bar", "*", "another-literal", "")
+NO_ADDRESSES += ("unix:///another/path", "/another/path")
 ALL = (*IPV4, *IPV6, *NO_ADDRESSES)
 
 MATRIX = {  # what is written -> who is trusted; of ALL, nobody else
@@ -21,6 +22,10 @@ MATRIX = {  # what is written -> who is trusted; of ALL, nobody else
     "127.0.0.1": ("127.0.0.1",),
     "127.0.0.1, 10.0.0.1": ("127.0.0.1", "10.0.0.1"),
     "127.0.0.0/8": IPV4[:4],
+    "127.0.0.0/8, 10.0.0.0/8": IPV4[:8],
+    "2001:db8::, 2001:0db8:0001:0000:0000:0ab9:C0A8:0102, 2001:db8:3333:4444:5555:6666:1.2.3.4, ::11.22.33.44": (
+        *("2001:db8::", "2001:db8:3333:4444:5555:6666:102:304", "::b16:212c"),
+    ),
     "127.0.0.0/8, 10.1.1.1, 2001:db8::/32": (*IPV4[:4], "10.1.1.1", *IPV6[:3], IPV6[5]),
     "127.0.0.0/16": IPV4[:2],
     "10.0.0.0/8": IPV4[4:8],
@@ -75,6 +80,8 @@ def test_what_is_remembered_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
+        # Uvicorn takes these for literals, which no peer ever is: it says of one that it is trusted, and nobody has it.
+        ("some-literal , unix:///foo/bar  ,  /foo/bar, garba*gewith*", "which is no IP address or network"),
         ("localhost", "which is no IP address or network"),  # Uvicorn takes it for a literal, which no peer ever is
         ("127.0.0.1, /foo/bar", "which is no IP address or network"),
         ("10.0.0.1/8", "did you mean 10.0.0.0/8 or 10.0.0.1?"),  # Uvicorn takes it for a literal

@@ -58,7 +58,7 @@ def test_the_rightmost_hop_that_is_not_trusted_is_the_client(trusted: str, clien
         ("[2001:db8::1]:80", "2001:db8::1", 80),
         ("::ffff:1.2.3.4", "1.2.3.4", 0),
         (" 1.2.3.4\t", "1.2.3.4", 0),
-        ("5.6.7.8, ,1.2.3.4, ,", "1.2.3.4", 0),
+        ("5.6.7.8, ,1.2.3.4", "1.2.3.4", 0),
     ],
 )
 def test_addresses(value: str, client: str, port: int) -> None:
@@ -67,7 +67,9 @@ def test_addresses(value: str, client: str, port: int) -> None:
     assert (client_of(facts), facts.client.port, facts.malformed) == (client, port, 0)
 
 
-@pytest.mark.parametrize("value", ["", " ", ",", "unknown", "_hidden", "1.2.3.4, unknown"])
+@pytest.mark.parametrize(
+    "value", ["", " ", ",", " , ", ", , ", "unknown", "_hidden", "1.2.3.4, unknown", "1.2.3.4,", ", , 1.2.3.4, , "]
+)
 def test_a_hop_that_is_not_told_leaves_the_peer(value: str) -> None:
     facts = read("127.0.0.1", **{"for": value})
     assert (facts.client, facts.malformed) == (None, 0)
@@ -93,13 +95,57 @@ def test_nobody_vouches_for_what_is_left_of_the_unreadable() -> None:
     assert (client_of(facts), facts.malformed) == ("::1", 1)
 
 
+@pytest.mark.parametrize("value", [" , 10.0.0.1", "6.6.6.6 , , , 10.0.0.1", ["6.6.6.6", "", "10.0.0.1"]])
+def test_nor_for_what_is_left_of_a_proxy_that_appends_nothing(value: str | list[str]) -> None:
+    """As with `proxy_set_header X-Forwarded-For "$http_x_forwarded_for, $http_x_real_ip"` and no X-Real-IP. Uvicorn
+    stops there too, and stays with the peer, though 10.0.0.1 is known."""
+    facts = read("10.0.0.0/8", **{"for": value})
+    assert (client_of(facts), facts.malformed) == ("10.0.0.1", 0)
+
+
+PORTS = "1.2.3.4:1234, [2001:db8::1]:8080, 192.168.0.2:9000"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "value", "client"),
+    [
+        ("*", "1.2.3.4", ("1.2.3.4", 0)),
+        ("127.0.0.1", "1.2.3.4", ("1.2.3.4", 0)),
+        ("127.0.0.1,10.0.0.1", "1.2.3.4", ("1.2.3.4", 0)),
+        ("127.0.0.0/24,10.0.0.1", "1.2.3.4", ("1.2.3.4", 0)),
+        ("127.0.0.1,1.2.3.4", "1.2.3.4", ("1.2.3.4", 0)),
+        ("127.0.0.1,10.0.0.0/8", ", , 9.9.9.9", ("9.9.9.9", 0)),
+        ("127.0.0.1,10.0.0.0/8", ", , 9.9.9.9, , ", None),
+        ("192.168.0.2,127.0.0.1,10.0.2.1", CHAIN, ("1.2.3.4", 0)),
+        ("192.168.0.2,127.0.0.1", CHAIN, ("10.0.2.1", 0)),
+        ("*", PORTS, ("1.2.3.4", 1234)),
+        ("127.0.0.1,2001:db8::1,192.168.0.2", PORTS, ("1.2.3.4", 1234)),
+        ("127.0.0.1,2001:db8::/32,192.168.0.2", PORTS, ("1.2.3.4", 1234)),
+        ("192.168.0.2,127.0.0.1", PORTS, ("2001:db8::1", 8080)),
+        ("*", "[2001:db8::1]:443", ("2001:db8::1", 443)),
+        ("*", "[2001:db8::1]", ("2001:db8::1", 0)),
+        ("*", "2001:db8::1", ("2001:db8::1", 0)),
+        ("127.0.0.1", ["203.0.113.66, 198.51.100.23", "127.0.0.1"], ("198.51.100.23", 0)),
+        ("127.0.0.1,10.0.0.1", ["1.2.3.4", "10.0.0.1"], ("1.2.3.4", 0)),
+        # Here Uvicorn takes something for a client that is no address; it is ignored, and counted.
+        ("*", "1.2.3.4:notaport", None),
+        ("*", "[2001:db8::1]:notaport", None),
+        ("*", "[2001:db8::1]extra", None),
+        ("*", "[2001:db8::1", None),
+    ],
+)
+def test_the_cases_that_uvicorn_publishes(trusted: str, value: str, client: tuple[str, int] | None) -> None:
+    facts = read(trusted, **{"for": value, "proto": "https"})
+    assert (facts.client and (client_of(facts), facts.client.port), facts.scheme) == (client, "https")
+
+
 def test_lines_of_one_name_are_one_list() -> None:
     assert client_of(read("127.0.0.1,10.0.0.1", **{"for": ["6.6.6.6", "1.2.3.4", "10.0.0.1"]})) == "1.2.3.4"
 
 
 def test_a_list_is_read_so_far_and_no_further() -> None:
     assert client_of(read("*", **{"for": "6.6.6.6," + ",".join(f"10.0.0.{n}" for n in range(32))})) == "10.0.0.0"
-    facts = read("*", **{"for": ["1.2.3.4", "1.1.1.1," * 512 + "2"]})
+    facts = read("*", **{"for": ["6.6.6.6", "1.1.1.1," * 512 + "2", "1.2.3.4"]})
     assert (client_of(facts), facts.malformed) == ("1.2.3.4", 1)
 
 

@@ -43,7 +43,7 @@ def read_x_forwarded(fields: Iterable[Field], trust: Trust, names: Collection[by
     facts = Facts()
     for name, value in fields:
         if name in names:
-            lists.setdefault(name, []).extend(members(value, facts))
+            lists.setdefault(name, []).extend(members(value, facts, with_empty=name == FOR))
     hops = lists.get(FOR, [])
     place = find_client(hops, trust, facts)
 
@@ -68,12 +68,21 @@ def read_x_forwarded(fields: Iterable[Field], trust: Trust, names: Collection[by
     return facts
 
 
-def members(value: bytes, facts: Facts) -> list[str]:
-    """The members of a list, empty ones left out (RFC 9110 section 5.6.1)."""
+def members(value: bytes, facts: Facts, with_empty: bool) -> list[str]:
+    """The members of a list.
+
+    Args:
+        value: of one line; one that is too long is like an empty one.
+        facts: where what is malformed is counted.
+        with_empty: whether empty members count, which a list leaves out as a rule (RFC 9110 section 5.6.1). Among hops
+            they do: a proxy that appends nothing vouches for nothing, and what stands to its left a client may have
+            written.
+    """
     if len(value) > LONGEST_VALUE_BYTES:
         facts.malformed += 1
-        return []
-    return [text for member in value.decode("latin-1").split(",") if (text := member.strip(" \t"))]
+        value = b""
+    texts = (member.strip(" \t") for member in value.decode("latin-1").split(","))
+    return [text for text in texts if text or with_empty]
 
 
 def find_client(hops: list[str], trust: Trust, facts: Facts) -> int:
@@ -92,7 +101,7 @@ def find_client(hops: list[str], trust: Trust, facts: Facts) -> int:
         node = read_node(text, bare=True)
         if node is None:
             # Whoever wrote this is trusted, but says no address. Nobody vouches for what is further left.
-            facts.malformed += not is_hidden(text)
+            facts.malformed += bool(text) and not is_hidden(text)
             return place + 1
         facts.client = node
         if not trust.admits(node.address):
