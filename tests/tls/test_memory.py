@@ -1,0 +1,239 @@
+"""The way of octets through `transport.tls`, without a socket: cut anywhere, joined where they came together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.tls.client import Authority
+from whorl.tls.contexts import Contexts
+from whorl.transport.connection import Connection
+from whorl.transport.phase import FRESH, HANDSHAKE
+from whorl.transport.tls import PORTION_BYTES, RECORD_BYTES, Tls
+
+
+class Wire(asyncio.Transport):
+    """The loop's transport: what is written stays here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def take(self) -> bytes:
+        written = b"".join(self.written)
+        self.written.clear()
+        return written
+
+
+class Above:
+    """The connection: what it is told stays here, and it answers what it is asked to."""
+
+    def __init__(self) -> None:
+        self.phase = HANDSHAKE
+        self.since = 0.0
+        self.peer = SimpleNamespace(tls=None, client_text="somebody")
+        self.shared = SimpleNamespace(service=SimpleNamespace(logger=SimpleNamespace(debug=lambda *words: None)))
+        self.told: list[bytes | None] = []
+        self.answer = b""
+        self.their_eof = False
+        self.left = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.told.append(data)
+        if self.answer:
+            self.transport.write(self.answer)
+
+    def eof_received(self) -> bool:
+        self.told.append(None)
+        self.their_eof = True
+        return True
+
+    def leave_exchange(self) -> None:
+        self.left = True
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def pause_writing(self) -> None:
+        pass
+
+    def resume_writing(self) -> None:
+        pass
+
+
+class Pair:
+    """A client in memory, and a server's TLS above a wire."""
+
+    def __init__(self, authority: Authority, version: str = "TLSv1_3") -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*authority.issue("localhost", to="memory").values())
+        self.wire, self.above = Wire(), Above()
+        certificates: Any = SimpleNamespace(contexts=Contexts(context))
+        self.tls = Tls(cast("Connection", self.above), certificates)
+        self.tls.connection_made(self.wire)
+        self._to_client, self._to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        trusting = authority.context(maximum_version=getattr(ssl.TLSVersion, version))
+        self.client = trusting.wrap_bio(self._to_client, self._to_server, server_hostname="localhost")
+
+    def shake_hands(self) -> bytes:
+        """Go as far as the client can; returns the last words of its side, which the server has not heard."""
+        while True:
+            try:
+                self.client.do_handshake()
+            except ssl.SSLWantReadError:
+                self.tls.data_received(self._to_server.read())
+                self._to_client.write(self.wire.take())
+            else:
+                return self._to_server.read()
+
+    def open(self) -> None:
+        last = self.shake_hands()
+        if last:
+            self.tls.data_received(last)
+            self._to_client.write(self.wire.take())
+        assert self.above.phase is FRESH
+
+    def unsent(self) -> bytes:
+        """What the client has ready for the wire."""
+        return self._to_server.read()
+
+    def say(self, data: bytes) -> bytes:
+        """What a client sends, as it is on the wire."""
+        view = memoryview(data)
+        while view:
+            view = view[self.client.write(view) :]
+        return self.unsent()
+
+    def hear(self, size: int) -> bytes:
+        """What the server has written, deciphered."""
+        self._to_client.write(self.wire.take())
+        heard = b""
+        while len(heard) < size:
+            heard += self.client.read(size - len(heard))
+        return heard
+
+
+@pytest.fixture(params=["TLSv1_2", "TLSv1_3"])
+def pair(authority: Authority, request: pytest.FixtureRequest) -> Pair:
+    opened = Pair(authority, request.param)
+    opened.open()
+    return opened
+
+
+@pytest.mark.parametrize("size", [1, 100, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 100_000])
+def test_what_comes_in_pieces_arrives_whole(pair: Pair, size: int) -> None:
+    said = os.urandom(size)
+    for cut in (1, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, 64 * 1024):
+        wire = pair.say(said)
+        step = max(cut, len(wire) // 1000)
+        for start in range(0, len(wire), step):
+            pair.tls.data_received(wire[start : start + step])
+        assert None not in pair.above.told
+        assert b"".join(piece for piece in pair.above.told if piece) == said
+        pair.above.told.clear()
+
+
+def test_a_record_in_two_pieces_with_a_small_second_one(pair: Pair) -> None:
+    """The second piece is shorter than what the record then turns out to hold."""
+    said = os.urandom(1000)
+    wire = pair.say(said)
+    pair.tls.data_received(wire[:-3])
+    assert pair.above.told == []
+    pair.tls.data_received(wire[-3:])
+    assert pair.above.told == [said]
+
+
+def test_what_came_together_is_handed_on_together(pair: Pair) -> None:
+    pair.tls.data_received(b"".join(pair.say(b"%d" % number) for number in range(100)))
+    assert pair.above.told == [b"".join(b"%d" % number for number in range(100))]
+
+
+def test_an_end_with_the_last_words(pair: Pair) -> None:
+    wire = pair.say(b"good night")
+    try:
+        pair.client.unwrap()
+    except ssl.SSLWantReadError:
+        pass
+    pair.tls.data_received(wire + pair.unsent())
+    assert pair.above.told == [b"good night", None]
+
+
+def test_a_request_that_comes_with_the_handshake_is_answered_in_one_write(authority: Authority) -> None:
+    pair = Pair(authority)
+    pair.above.answer = b"answer"
+    last = pair.shake_hands()
+    pair.tls.data_received(last + pair.say(b"question"))
+    assert pair.above.told == [b"question"]
+    assert len(pair.wire.written) == 1  # with the tickets
+    assert pair.hear(6) == b"answer"
+    assert pair.client.session is not None
+    assert pair.client.session.has_ticket
+
+
+def test_a_handshake_without_a_request_ends_with_tickets(authority: Authority) -> None:
+    pair = Pair(authority)
+    pair.tls.data_received(pair.shake_hands())
+    assert len(pair.wire.written) == 1
+
+
+def test_a_record_that_is_not_in_order_ends_it(pair: Pair) -> None:
+    wire = bytearray(pair.say(b"x" * 100))
+    wire[-1] ^= 1
+    pair.tls.data_received(bytes(wire))
+    assert pair.above.told == []
+    assert pair.above.left
+    assert pair.wire.closing
+    with pytest.raises(ssl.SSLError, match=r"(?i)bad.record.mac"):  # our alert
+        pair.hear(1)
+
+
+def test_a_large_write_waits_for_the_client(pair: Pair) -> None:
+    answer = os.urandom(5 * PORTION_BYTES + 17)
+    pair.tls.pause_writing()
+    pair.tls.writelines((b"head", b"", answer))
+    assert pair.wire.written == []
+    assert pair.tls.get_write_buffer_size() == 4 + len(answer)
+    pair.tls.resume_writing()
+    assert pair.tls.get_write_buffer_size() == 0
+    assert len(pair.wire.written) == 6
+    assert pair.hear(4 + len(answer)) == b"head" + answer
+
+
+def test_writes_keep_their_order_behind_a_large_one(pair: Pair) -> None:
+    large = os.urandom(2 * PORTION_BYTES)
+    pair.tls.pause_writing()
+    pair.tls.write(large)
+    pair.tls.write(b"after")
+    pair.tls.close()
+    assert not pair.wire.closing
+    pair.tls.resume_writing()
+    assert pair.wire.closing
+    assert pair.hear(len(large) + 5) == large + b"after"
+    assert pair.client.read(1) == b""  # our close_notify
+
+
+def test_nothing_is_written_for_nothing(pair: Pair) -> None:
+    pair.tls.write(b"")
+    pair.tls.writelines((b"", b""))
+    assert pair.wire.written == []
