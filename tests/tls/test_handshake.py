@@ -4,9 +4,7 @@ application is told of it (ASGI TLS extension 0.2)."""
 from __future__ import annotations
 
 import ast
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -193,30 +191,3 @@ class TestNames:
             for name in ("localhost", "one.example"):
                 with TlsClient(process, authority.context(), name) as client:
                     assert name in client.names()
-
-
-@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
-def test_openssl_itself_is_content(server: Process, authority: Authority) -> None:
-    """Renegotiation, which a client asks for with R, is refused; and the chain is whole."""
-    found = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1_2", "-CAfile", str(authority.ca_certs)],
-        input="R\n",
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert "Verify return code: 0 (ok)" in found.stdout
-    assert "Compression: NONE" in found.stdout
-    assert "no renegotiation" in found.stderr
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
-def test_curl_is_content(server: Process, authority: Authority) -> None:
-    found = subprocess.run(
-        ["curl", "-sS", "--cacert", str(authority.ca_certs), f"https://localhost:{server.port}/", "-d", "x"],
-        capture_output=True,
-        timeout=20,
-        check=False,
-    )
-    assert (found.stdout, found.stderr) == (b"hello", b"")
