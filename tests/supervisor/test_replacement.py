@@ -15,6 +15,7 @@ from tests.supervisor.workers import alive, ask, children, lines, send, until, w
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
 RESTARTS = 20 if SOAK else 3
+KILLS = 4 if SOAK else 1
 
 
 class TestPlanned:
@@ -150,6 +151,23 @@ class TestAccidents:
             assert len(children(server)) == 2
             assert victim not in children(server)
             assert server.stop() == 0
+
+    def test_only_what_a_killed_worker_had_in_flight_is_lost(self, loop_name: str) -> None:
+        """A client has one request in flight at most, so each of them loses one at most for each kill."""
+        with serve(APP, workers=2, loop=loop_name, access_log=False) as server, Load(server) as load:
+            for count in range(1, KILLS + 1):
+                lost = len(load.failed)
+                victim = ask(server)
+                os.kill(victim, signal.SIGKILL)
+                wait_for(server, "was killed by SIGKILL", count)
+                wait_for(server, "is ready", count)
+                assert len(load.failed) - lost <= load.keeping + load.short, load.failed
+            new = children(server)
+            until(lambda: new & set(map(int, load.voices)))
+            quiet = len(load.failed)
+            until(lambda at=load.answered: load.answered > at + 200)  # type: ignore[misc]
+            assert len(load.failed) == quiet
+            print(f"SIGKILL x{KILLS} on {loop_name}: {load.report()}")
 
     def test_one_that_keeps_dying_is_waited_for(self, tmp_path: Path) -> None:
         """At once, then after 0.5 s, then after 1 s; and the other one goes on serving."""
