@@ -408,6 +408,7 @@ class Session(Exchange):
             self.our_state = CUT
         self._ending = self._ending or Ending(ABNORMAL)
         self._turn = OVER
+        self._is_paused = False  # nothing more is read, nor answered
         super().client_left()
 
     def resume_writing(self) -> None:
