@@ -48,26 +48,25 @@ class TestHandover:
             end(parent)
         assert not [pid for pid in first if alive(pid)]
 
-    def test_on_a_unix_socket_the_path_stays(self, tmp_path: Path) -> None:
-        path = tmp_path / "whorl.sock"
-        with serve(APP, workers=2, uds=path) as server:
-            parent = hand_over(server, server.popen.pid, 1)
-            assert path.exists()
-            assert ask(server)
-            end(parent)
-            until(lambda: not path.exists())
-
-    def test_a_new_server_that_fails_changes_nothing(self, tmp_path: Path) -> None:
-        module = tmp_path / "served.py"
-        module.write_text("from tests.supervisor.apps import app\n")
-        with serve("served:app", workers=2, cwd=tmp_path, environment={"PYTHONPATH": os.getcwd()}) as server:
+    def test_on_a_unix_socket_the_path_stays_and_a_new_server_that_fails_changes_nothing(self, tmp_path: Path) -> None:
+        path, module = tmp_path / "whorl.sock", tmp_path / "served.py"
+        source = "from tests.supervisor.apps import app\n"
+        module.write_text(source)
+        options = {"uds": path, "cwd": tmp_path, "environment": {"PYTHONPATH": os.getcwd()}}
+        with serve("served:app", workers=2, **options) as server:  # type: ignore[arg-type]
             before = children(server)
             module.write_text("raise RuntimeError('half written')\n")
             server.signal(signal.SIGUSR2)
             wait_for(server, "could not start: this one stays")
             assert ask(server) in before
             until(lambda: children(server) == before)
-            assert server.stop() == 0
+            module.write_text(source)
+            parent = hand_over(server, server.popen.pid, 1)
+            assert path.exists()
+            assert ask(server) not in before
+            end(parent)
+            until(lambda: not path.exists())
+            assert server.wait() == 0
 
 
 def test_log_files_are_opened_anew(tmp_path: Path) -> None:

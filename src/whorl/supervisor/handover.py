@@ -82,13 +82,17 @@ class Inheritance:
     Args:
         line: the socket that leads to that one.
         places: where that one listens.
-        bounds: its sockets.
+        bounds: its sockets, whose paths are still its own.
+        inodes: of each of these a Unix socket's path, as `Bound` has it.
     """
 
-    def __init__(self, line: socket.socket, places: str, bounds: list[Bound]) -> None:
+    def __init__(
+        self, line: socket.socket, places: str, bounds: list[Bound], inodes: list[tuple[int, int] | None]
+    ) -> None:
         self._channel = Channel(line)
         self._places = places
         self._bounds = bounds
+        self._inodes = inodes
 
     @classmethod
     def taken(cls, environment: MutableMapping[str, str]) -> Inheritance | None:
@@ -103,14 +107,16 @@ class Inheritance:
         letter = json.loads(text)
         if environment.get("WATCHDOG_PID") == str(os.getppid()):
             environment["WATCHDOG_PID"] = str(os.getpid())  # the service manager will want to hear this process
-        bounds = []
+        bounds: list[Bound] = []
+        inodes: list[tuple[int, int] | None] = []
         for descriptor, url, inherited, inode, leads_to in letter["sockets"]:
             os.set_inheritable(descriptor, False)
             handle = socket.socket(fileno=descriptor)
             handle.setblocking(False)
-            bounds.append(Bound(handle, url, inherited, None if inode is None else (inode[0], inode[1]), leads_to))
+            bounds.append(Bound(handle, url, inherited, None, leads_to))
+            inodes.append(None if inode is None else (inode[0], inode[1]))
         os.set_inheritable(letter["line"], False)
-        return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds)
+        return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds, inodes)
 
     def bind(self, config: Config) -> list[Bound]:
         """The sockets of the server before, if this one is to listen in the same places; else new ones."""
@@ -121,7 +127,10 @@ class Inheritance:
         return bind(config)
 
     def take_over(self) -> None:
-        """Tell the server before that this one serves."""
+        """Tell the server before that this one serves. From now on it is ours to remove a Unix socket's path: if we had
+        failed, the one before would go on there."""
+        for bound, inode in zip(self._bounds, self._inodes, strict=True):
+            bound.inode = inode
         self._channel.say(Word.READY)
         self._channel.close()
 
