@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["HERE", "READ_ONLY", "Platform", "claim_address", "peer_is_gone", "reset_on_close"]
+__all__ = [
+    "HERE",
+    "READ_ONLY",
+    "Platform",
+    "claim_address",
+    "descriptor_limit",
+    "peer_is_gone",
+    "raise_descriptor_limit",
+    "reset_on_close",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,35 @@ def claim_address(handle: socket.socket) -> None:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def descriptor_limit() -> int | None:
+    """How many file descriptors this process may have (getrlimit(2), RLIMIT_NOFILE); None where that is not limited."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def raise_descriptor_limit(most: int) -> None:
+    """Raise that limit (the soft one) to what the administrator allows (the hard one).
+
+    Args:
+        most: do not raise it above this.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):
+            pass  # there are systems that allow less than they say
 
 
 def reset_on_close(descriptor: int) -> None:

@@ -80,7 +80,7 @@ class Acceptor:
             handle = bound.handle.dup()
             descriptor = handle.fileno()
             self._listeners.append((await self._listen(handle, bound.is_unix, connect), descriptor))
-            if self._made.known is ASYNCIO:
+            if self._made.known is ASYNCIO and self._made.platform.asyncio_bears_resets:
                 bound.handle.listen(self._backlog)  # the queue is longer than what is accepted at once
 
     async def _listen(self, handle: socket.socket, is_unix: bool, connect: Connect) -> asyncio.Server | Listener:

@@ -16,7 +16,7 @@ import sys
 from enum import Enum
 from typing import Any
 
-from whorl.platform import reset_on_close
+from whorl.platform import descriptor_limit, raise_descriptor_limit, reset_on_close
 
 __all__ = ["Room", "Space", "TurnedAway", "raise_limit"]
 
@@ -37,29 +37,9 @@ class Space(Enum):
     NONE = "what is left belongs to the application"
 
 
-def limit_here() -> int:
-    """How many descriptors this process may have."""
-    if sys.platform == "win32":
-        return UNBOUNDED
-    import resource
-
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return UNBOUNDED if soft == resource.RLIM_INFINITY else soft
-
-
 def raise_limit() -> None:
-    """Have this process use what the administrator allows it (the hard limit), up to `RAISED`."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = RAISED if hard == resource.RLIM_INFINITY else min(hard, RAISED)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):
-            pass  # there are systems that allow less than they say
+    """Have this process use what the administrator allows it, up to `RAISED`."""
+    raise_descriptor_limit(RAISED)
 
 
 class Room:
@@ -74,7 +54,7 @@ class Room:
     __slots__ = ("_none_from", "_scarce_from", "batch", "limit", "spare")
 
     def __init__(self) -> None:
-        self.limit = limit_here()
+        self.limit = descriptor_limit() or UNBOUNDED
         reserve = min(self.limit // RESERVE_SHARE, RESERVE_MOST)
         self.batch = max(1, min(reserve // 4, BATCH_MOST))  # two of them may come before accepting stops
         self._scarce_from = self.limit - reserve
