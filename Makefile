@@ -62,7 +62,8 @@ package: $(VENV)/test
 
 # The long runs: hours of clients in a few minutes.
 soak: $(VENV)/test
-	WHORL_TEST_SOAK=1 $(VENV)/bin/python $(PYTEST) -rP --timeout 1800 tests/server tests/supervisor tests/http1 tests/tls/test_fuzz.py
+	WHORL_TEST_SOAK=1 $(VENV)/bin/python $(PYTEST) -rP --timeout 1800 tests/server tests/supervisor tests/http1 \
+		tests/tls/test_fuzz.py tests/tls/test_renewal.py
 
 test-windows: $(VENV)/test
 	$(VENV)/bin/python -m pytest -q tests/windows --timeout 600

@@ -105,3 +105,10 @@ class Authority:
 def nameless(config: Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """An `ssl_context_factory` whose certificate nobody knows."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
+def no_newer_than_1_2(config: Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """An `ssl_context_factory` whose context is told from the usual one by its clients."""
+    context = usual()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,19 +1,21 @@
-"""Certificates, keys and other files: what is wrong is one line, and what is renewed is loaded."""
+"""Certificates, keys and other files: what is wrong is one line."""
 
 from __future__ import annotations
 
 import datetime
 import os
-import signal
 import ssl
-import threading
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness import serve
-from tests.server.client import get, until
+from tests.server.client import get
 from tests.tls.client import Authority, TlsClient
 from whorl.config import Config
 from whorl.errors import ConfigError, StartError
@@ -27,6 +29,27 @@ def refusal(**options: Any) -> str:
         make_contexts(Config("tests.apps:app", **options))
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+@contextmanager
+def nobodys_directory() -> Iterator[Path]:
+    """A directory that everybody may look into, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """As a user that may not read everything, where we are one that may."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.fixture
@@ -51,11 +74,13 @@ class TestWhatIsWrong:
     def test_a_file_that_is_not_there(self, certificate: dict[str, Any]) -> None:
         assert "must be a file that exists" in refusal(ssl_certfile="nowhere.pem")
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_file_that_may_not_be_read(self, authority: Authority) -> None:
-        paths = authority.issue("unreadable.example")
-        paths["ssl_keyfile"].chmod(0)
-        assert "cannot be read: Permission denied" in refusal(**paths)
+    @pytest.mark.parametrize("which", ["ssl_certfile", "ssl_keyfile"])
+    def test_a_file_that_may_not_be_read(self, which: str) -> None:
+        with nobodys_directory() as directory:
+            paths = Authority(directory).issue("unreadable.example")
+            paths[which].chmod(0)
+            with as_nobody():
+                assert "cannot be read: Permission denied" in refusal(**paths)
 
     def test_a_file_without_a_certificate(self, certificate: dict[str, Any]) -> None:
         assert "holds no certificate" in refusal(ssl_certfile=certificate["ssl_keyfile"])
@@ -79,6 +104,20 @@ class TestWhatIsWrong:
         yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         paths = authority.issue("old.example", not_before=yesterday - datetime.timedelta(days=9), not_after=yesterday)
         assert "expired on" in refusal(**paths)
+
+    def test_a_certificate_that_is_not_valid_yet(self, authority: Authority) -> None:
+        tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+        paths = authority.issue("early.example", not_before=tomorrow, not_after=tomorrow + datetime.timedelta(days=9))
+        assert "is not valid before" in refusal(**paths)
+
+    def test_a_table_is_looked_at_as_well(self, authority: Authority, certificate: dict[str, Any]) -> None:
+        other = authority.issue("other.example")
+        table = {"certfile": other["ssl_certfile"], "keyfile": certificate["ssl_keyfile"]}
+        assert "does not belong to" in refusal(**certificate, tls=[table])
+
+    def test_a_package_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "trustme", None)
+        assert "needs the package trustme: pip install" in refusal(ssl_self_signed=True)
 
     def test_ciphers(self, certificate: dict[str, Any]) -> None:
         assert "names no cipher suite" in refusal(**certificate, ssl_ciphers="NONE-SUCH")
@@ -148,55 +187,16 @@ class TestContextFactory:
         assert contexts.first.maximum_version is ssl.TLSVersion.TLSv1_2
         assert contexts.certificates[contexts.first].names == ("localhost", "127.0.0.1")
 
+    def test_is_served(self, loop_name: str, authority: Authority, certificate: dict[str, Any]) -> None:
+        named = "tests.tls.client:no_newer_than_1_2"
+        with serve("tests.apps:app", loop=loop_name, ssl_context_factory=named, **certificate) as process:
+            with TlsClient(process, authority.context()) as client:
+                assert client.tls.version() == "TLSv1.2"
+                assert client.ask(get()).content == b"hello"
+
     @pytest.mark.parametrize("named", ["nowhere:f", "ssl:nothing", "tests.apps:reply", "ssl:create_default_context"])
     def test_that_makes_none_is_one_line(self, named: str) -> None:
         assert f"ssl_context_factory {named}" in refusal(ssl_context_factory=named)
-
-
-class TestRenewal:
-    def test_under_load_no_request_fails(self, loop_name: str, authority: Authority) -> None:
-        """Connections are made without a pause while the certificate changes, and one of before goes on."""
-        paths = authority.issue("localhost", "old.example", to="renewed")
-        context = authority.context()
-        shown: list[set[str]] = []
-        with serve("tests.apps:app", loop=loop_name, timeout_first_byte=0.3, **paths) as process:
-
-            def ask_on() -> None:
-                while "new.example" not in (shown[-1] if shown else ()):
-                    with TlsClient(process, context) as client:
-                        assert client.ask(get()).content == b"hello"
-                        shown.append(client.names())
-
-            with TlsClient(process, context) as old:
-                old.ask(get())
-                asking = threading.Thread(target=ask_on)
-                asking.start()
-                until(lambda: shown)
-                authority.issue("localhost", "new.example", to="renewed")
-                process.wait_for_line("were loaded anew")
-                asking.join(20)
-                assert not asking.is_alive()
-                assert shown[0] == {"localhost", "old.example"}
-                assert old.ask(get()).content == b"hello"
-
-    def test_a_hangup_loads_at_once(self, loop_name: str, authority: Authority, certificate: dict[str, Any]) -> None:
-        with serve("tests.apps:app", loop=loop_name, **certificate) as process:
-            with TlsClient(process, authority.context()) as old:
-                old.ask(get())
-                process.signal(signal.SIGHUP)
-                process.wait_for_line("were loaded anew")
-                assert old.ask(get()).content == b"hello"
-            with TlsClient(process, authority.context()) as client:
-                assert client.ask(get()).content == b"hello"
-
-    def test_a_file_that_is_wrong_changes_nothing(self, loop_name: str, authority: Authority) -> None:
-        paths = authority.issue("localhost", to="spoilt")
-        with serve("tests.apps:app", loop=loop_name, timeout_first_byte=0.3, **paths) as process:
-            authority.issue("elsewhere", to="elsewhere")["ssl_keyfile"].replace(paths["ssl_keyfile"])
-            assert "does not belong to" in process.wait_for_line("stay as they were")
-            with TlsClient(process, authority.context()) as client:
-                assert client.ask(get()).content == b"hello"
-            assert sum("stay as they were" in line for line in process.stderr) == 1
 
 
 def test_self_signed_is_for_this_machine(loop_name: str) -> None:

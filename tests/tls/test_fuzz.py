@@ -24,7 +24,7 @@ from tests.tls.client import TlsClient
 
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
 DAMAGED = 10_000 if SOAK else 120
-IDLE, HANDSHAKE_SECONDS = (10_000, 30.0) if SOAK else (300, 1.0)
+IDLE, HANDSHAKE_SECONDS = (10_000, 30.0) if SOAK else (300, 2.0)
 MIB = 1024 * 1024
 # Of an idle handshake: half of them have sent a hello, for which OpenSSL keeps what it needs.
 MOST_BYTES_EACH = 100 * 1024
@@ -146,7 +146,7 @@ def attack(server: Process, trusting: ssl.SSLContext, dice: random.Random) -> No
 
 
 def test_damage_ends_the_connection(loop_name: str, certificate: dict[str, Any], trusting: ssl.SSLContext) -> None:
-    options = {"timeout_tls_handshake": 1, "timeout_first_byte": 1, "timeout_request_head": 1, "timeout_keep_alive": 1}
+    options = {"timeout_tls_handshake": 2, "timeout_first_byte": 2, "timeout_request_head": 2, "timeout_keep_alive": 2}
     with serve("tests.apps:app", loop=loop_name, **options, **certificate) as server:
         for number in range(20):  # whatever grows once has grown
             attack(server, trusting, random.Random(number))
