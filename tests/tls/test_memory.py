@@ -141,10 +141,10 @@ def pair(authority: Authority, request: pytest.FixtureRequest) -> Pair:
     return opened
 
 
-@pytest.mark.parametrize("size", [1, 100, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 100_000])
+@pytest.mark.parametrize("size", [1, 100, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 300_000])
 def test_what_comes_in_pieces_arrives_whole(pair: Pair, size: int) -> None:
     said = os.urandom(size)
-    for cut in (1, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, 64 * 1024):
+    for cut in (1, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, PORTION_BYTES, 4 * PORTION_BYTES):
         wire = pair.say(said)
         step = max(cut, len(wire) // 1000)
         for start in range(0, len(wire), step):
