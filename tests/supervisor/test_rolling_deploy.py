@@ -132,6 +132,7 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
 
 
 @pytest.mark.skipif(WHY_NOT is not None, reason=f"A ROLLING DEPLOYMENT BEHIND HAPROXY IS NOT TESTED: {WHY_NOT}")
+@pytest.mark.timeout(300)  # nine interpreters start, and three again
 @pytest.mark.parametrize("loop", RUN_ON)
 def test_a_rolling_deployment_loses_no_request(tmp_path: Path, loop: str) -> None:
     with network(("proxy", *HOSTS, "clients")) as hosts, ExitStack() as stack:
