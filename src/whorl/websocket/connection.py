@@ -33,8 +33,8 @@ from whorl.websocket.frames import (
     PONG,
     RESERVED,
     RSV1,
+    SHORT_FRAMES,
     SHORT_HEADERS,
-    SHORT_LENGTHS,
     SHORT_MASKED_HEADER_BYTES,
     TEXT,
     encode_frame,
@@ -85,6 +85,7 @@ THEY_ENDED = int(State.CLOSING_THEIRS)
 WHOLE_TEXT = FIN | TEXT
 WHOLE_BINARY = FIN | BINARY
 WHOLE = (WHOLE_TEXT, WHOLE_BINARY)
+SECOND_LESS_SIZE = MASK - 6  # of a short frame: its second octet has the length, its size the header as well
 MASKED_16 = MASK | LENGTH_16
 MASKED_64 = MASK | LENGTH_64
 MOST_SHORT_BYTES = 125
@@ -164,20 +165,22 @@ class Connection:
         # How long the frame is says how its header must be written (section 5.2).
         size = len(data)
         if size <= MOST_SHORT_FRAME_BYTES:
-            if not data.startswith(SHORT_LENGTHS[size], 1) or size - 6 > self._limit_bytes:
+            first, second, key, payload = SHORT_FRAMES[size](data)
+            if second != size + SECOND_LESS_SIZE or size - 6 > self._limit_bytes:
                 return None
-            payload = unmask(data[6:], data[2:6])
+            payload = unmask(payload, key)
         elif size <= MOST_MEDIUM_FRAME_BYTES:
+            first = data[0]
             if not data.startswith(pack_length_16(MASKED_16, size - 8), 1) or size - 8 > self._limit_bytes:
                 return None
             payload = unmask(data[8:], data[4:8])
         elif size >= LEAST_LONG_FRAME_BYTES:
+            first = data[0]
             if not data.startswith(pack_length_64(MASKED_64, size - 14), 1) or size - 14 > self._limit_bytes:
                 return None
             payload = unmask(view(data)[14:], data[10:14])
         else:
             return None
-        first = data[0]
         if first == WHOLE_TEXT:
             try:
                 return payload.decode()

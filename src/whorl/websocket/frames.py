@@ -28,8 +28,8 @@ __all__ = [
     "PONG",
     "RESERVED",
     "RSV1",
+    "SHORT_FRAMES",
     "SHORT_HEADERS",
-    "SHORT_LENGTHS",
     "SHORT_MASKED_HEADER_BYTES",
     "TEXT",
     "encode_frame",
@@ -66,15 +66,16 @@ MOST_HEADER_BYTES = 14
 # The headers of our messages of one short frame, by opcode and length.
 SHORT_HEADERS = {opcode: [bytes((FIN | opcode, length)) for length in range(126)] for opcode in (TEXT, BINARY)}
 
-# A client's whole frames by their size, key and header included. Between the last two no frame can be.
-MOST_SHORT_FRAME_BYTES = 6 + 127  # with 126 and 127, of which none is, so that the next ones can be medium
+# A client's whole frames by their size, key and header included. Between the last two no frame can be; nor can one of
+# 6 + 126 or 6 + 127 octets, but what is longer is medium.
+MOST_SHORT_FRAME_BYTES = 6 + 127
 MOST_MEDIUM_FRAME_BYTES = 8 + 0xFFFF
 LEAST_LONG_FRAME_BYTES = 14 + 0x10000
 
-# What follows the first octet of a client's short frame, by the size of the whole; what is longer than the frame where
-# there is none of that size.
-SHORT_LENGTHS = [
-    bytes((MASK | size - 6,)) if 6 <= size < 6 + LENGTH_16 else bytes(size + 1)
+# Take a client's short frame apart, by the size of the whole, into the first octet, the second, the key and the
+# payload: one call where cutting would take four. Where no frame has that size, the octets are no frame's.
+SHORT_FRAMES = [
+    struct.Struct(f"BB4s{size - 6}s").unpack if 6 <= size < 6 + LENGTH_16 else lambda octets: (0, 0, b"", b"")
     for size in range(MOST_SHORT_FRAME_BYTES + 1)
 ]
 
