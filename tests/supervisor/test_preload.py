@@ -14,6 +14,7 @@ import pytest
 
 from tests.harness import Process, serve
 from tests.supervisor.load import Load
+from tests.supervisor.test_handover import end, hand_over
 from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
 from whorl.config import Config
 from whorl.errors import ConfigError
@@ -46,9 +47,9 @@ class Project:
         (self.directory / "served.py").write_text(SOURCE.format(more=more))
 
     @contextmanager
-    def serve(self, **options: object) -> Iterator[Process]:
+    def serve(self, app: str = "served:app", **options: object) -> Iterator[Process]:
         options = {"workers": 2, "preload": True, **options}
-        with serve("served:app", cwd=self.directory, environment={"PYTHONPATH": os.getcwd()}, **options) as process:  # type: ignore[arg-type]
+        with serve(app, cwd=self.directory, environment={"PYTHONPATH": os.getcwd()}, **options) as process:  # type: ignore[arg-type]
             yield process
 
 
@@ -92,38 +93,21 @@ class TestForked:
             assert server.stop() == 0
         assert not [pid for pid in (nursery, *answered) if alive(pid)]
 
-    def test_a_queue_for_each(self, project: Project) -> None:
-        """Sockets that are made when the nursery is there already are handed over to it."""
-        with project.serve(reuse_port=True) as server:
-            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-            assert len([row for row in rows if row[1] == f"0100007F:{server.port:04X}" and row[3] == "0A"]) == 2
-            answered: set[int] = set()
-            until(lambda: answered.add(ask(server)) or answered == workers(server))  # type: ignore[func-returns-value]
-
-    def test_a_factory_is_called_in_each_worker(self, project: Project) -> None:
-        project.write("def make():\n    print('made in', os.getpid(), flush=True)\n    return app\n")
-        with serve(
-            "served:make", factory=True, workers=2, preload=True, cwd=project.directory,
-            environment={"PYTHONPATH": os.getcwd()},
-        ) as server:  # fmt: skip
-            until(lambda: len([line for line in server.stdout if line.startswith("made in")]) >= 2)
-            made = {int(line.rpartition(" ")[2]) for line in server.stdout if line.startswith("made in")}
-            assert made == workers(server)
-
-    def test_what_does_not_bear_a_fork_is_told(self, project: Project) -> None:
+    def test_what_is_done_where(self, project: Project) -> None:
+        """What does not bear a fork is told; a factory is called in each worker; and what a worker's child leaves
+        behind becomes the supervisor's, and must not fill the table of processes."""
         project.write(
             "import socket, threading\nthreading.Thread(target=threading.Event().wait, name='mine', daemon=True)"
             ".start()\nLINE = socket.socketpair()\n"
+            "def make():\n    print('made in', os.getpid(), flush=True)\n    return app\n"
         )
-        with project.serve() as server:
+        with project.serve("served:make", factory=True) as server:
             assert "started threads when it was imported (mine)" in server.wait_for_line("started threads")
             assert "opened 2 sockets or the like" in server.wait_for_line("opened")
-            assert ask(server) in workers(server)
-
-    def test_adopted_processes_are_let_go_of(self, project: Project) -> None:
-        """What a worker's child leaves behind becomes the supervisor's, and must not fill the table of processes."""
-        with project.serve() as server:
-            ask(server, "/?orphan=1")
+            until(lambda: len([line for line in server.stdout if line.startswith("made in")]) >= 2)
+            made = {int(line.rpartition(" ")[2]) for line in server.stdout if line.startswith("made in")}
+            assert made == workers(server)
+            assert ask(server, "/?orphan=1") in made
             until(lambda: len(children(server)) == 3 and all(alive(pid) for pid in children(server)))
 
 
@@ -159,8 +143,8 @@ class TestFirstStart:
 
 
 class TestRestart:
-    def test_fresh_code_under_load(self, loop_name: str, project: Project) -> None:
-        with project.serve(loop=loop_name, access_log=False) as server:
+    def test_fresh_code_under_load(self, project: Project) -> None:
+        with project.serve(access_log=False) as server:
             before = children(server)
             project.write("# another length")
             with Load(server) as load:
@@ -202,12 +186,28 @@ class TestRestart:
             assert not alive(nurseries(server)[1])
             assert server.stop() == 0
 
+    def test_a_whole_new_server(self, project: Project) -> None:
+        """SIGUSR2: it has a nursery of its own, and the old one leaves with its own."""
+        with project.serve() as server:
+            before = children(server)
+            parent = hand_over(server, server.popen.pid, 1)
+            until(lambda: not [pid for pid in before if alive(pid)])
+            assert len(nurseries(server)) == 2
+            assert ask(server) not in before
+            end(parent)
+            until(lambda: not alive(nurseries(server)[1]))
+
 
 class TestAccidents:
     def test_a_killed_worker_is_forked_anew(self, project: Project) -> None:
-        """Its end is known although another process has forked it, and nothing is imported again."""
-        with project.serve() as server:
-            victim = ask(server)
+        """Its end is known although another process has forked it, and nothing is imported again. Its sockets are its
+        own, and made when the nursery was there already: they are handed over to that."""
+        with project.serve(reuse_port=True) as server:
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+            assert len([row for row in rows if row[1] == f"0100007F:{server.port:04X}" and row[3] == "0A"]) == 2
+            answered: set[int] = set()
+            until(lambda: answered.add(ask(server)) or answered == workers(server))  # type: ignore[func-returns-value]
+            victim = min(answered)
             os.kill(victim, signal.SIGKILL)
             wait_for(server, "was killed by SIGKILL: replaced")
             wait_for(server, "is ready")
@@ -228,8 +228,8 @@ class TestAccidents:
             assert len(children(server)) == 3
             assert server.stop() == 0
 
-    def test_nobody_survives_the_supervisor(self, loop_name: str, project: Project) -> None:
-        with project.serve(loop=loop_name) as server:
+    def test_nobody_survives_the_supervisor(self, project: Project) -> None:
+        with project.serve() as server:
             before = children(server)
             with send(server, "/?sleep=0.3") as client:
                 server.popen.kill()

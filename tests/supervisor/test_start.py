@@ -11,32 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT, environment_here, serve
+from tests.harness import ROOT, Process, environment_here, serve
 from tests.supervisor.workers import alive, ask, children, send, until
 from whorl.config import Config
 from whorl.errors import ConfigError
 from whorl.platform import Platform
 
 APP = "tests.supervisor.apps:app"
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 class TestStart:
-    def test_all_workers_serve_and_one_line_says_so(self, loop_name: str) -> None:
+    def test_all_workers_serve_and_one_line_says_so_and_they_leave_in_order(self, loop_name: str) -> None:
         with serve(APP, workers=2, loop=loop_name) as server:
             (line,) = server.stderr
             assert "2 workers" in line
             assert f"process {server.popen.pid}" in line
-            assert len(children(server)) == 2
+            pids = children(server)
+            assert len(pids) == 2
             answered: set[int] = set()
-            until(lambda: answered.add(ask(server)) or answered == children(server))  # type: ignore[func-returns-value]
-            assert server.stop() == 0
+            until(lambda: answered.add(ask(server)) or answered == pids)  # type: ignore[func-returns-value]
+            leaves_in_order(server, signal.SIGTERM)
 
-    def test_on_a_unix_socket(self, tmp_path: Path) -> None:
+    def test_as_many_as_there_are_cores_on_a_unix_socket(self, tmp_path: Path) -> None:
         path = tmp_path / "whorl.sock"
-        with serve(APP, workers=2, uds=path) as server:
+        with serve(APP, workers="auto", uds=path) as server:
+            assert len(children(server)) == len(os.sched_getaffinity(0))
             assert ask(server) in children(server)
-            assert server.stop() == 0
+            leaves_in_order(server, signal.SIGINT)
         assert not path.exists()
 
     def test_a_queue_for_each(self) -> None:
@@ -54,10 +55,6 @@ class TestStart:
                 assert other.wait() == 3
             assert "is in use by another program" in other.stderr[0]
             assert server.stop() == 0
-
-    def test_auto_is_what_there_is(self) -> None:
-        with serve(APP, workers="auto") as server:
-            assert len(children(server)) == len(os.sched_getaffinity(0))
 
     def test_an_address_in_use_is_said_before_anything_starts(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
@@ -122,16 +119,6 @@ class TestRefused:
 
 
 class TestEnd:
-    @pytest.mark.parametrize("number", SIGNALS)
-    def test_an_orderly_end(self, loop_name: str, number: int) -> None:
-        with serve(APP, workers=2, loop=loop_name) as server:
-            pids = children(server)
-            with send(server, "/?sleep=0.3") as client:
-                server.signal(number)
-                assert server.wait() == 0
-                assert client.recv(12) == b"HTTP/1.1 200"
-        assert not [pid for pid in pids if alive(pid)]
-
     def test_a_second_signal_ends_at_once(self) -> None:
         with serve(APP, workers=2) as server:
             pids = children(server)
@@ -163,6 +150,16 @@ class TestEnd:
                 server.popen.kill()
                 assert client.recv(12) == b"HTTP/1.1 200"
             until(lambda: not [pid for pid in pids if alive(pid)])
+
+
+def leaves_in_order(server: Process, number: int) -> None:
+    """It finishes what is under way, says so with its exit status, and leaves nobody behind."""
+    pids = children(server)
+    with send(server, "/?sleep=0.3") as client:
+        server.signal(number)
+        assert server.wait() == 0
+        assert client.recv(12) == b"HTTP/1.1 200"
+    assert not [pid for pid in pids if alive(pid)]
 
 
 def is_pending(pid: int, number: int) -> bool:
