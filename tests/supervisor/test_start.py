@@ -108,11 +108,16 @@ class TestRefused:
             Config("m:a", workers=2)
 
     @pytest.mark.parametrize(
-        "name", ["limit_worker_memory", "limit_worker_lifetime", "timeout_worker_healthcheck", "reuse_port"]
+        ("name", "value"),
+        [
+            ("limit_worker_memory", 2**24),
+            ("limit_worker_lifetime", 7),
+            ("limit_worker_replacements", 2),
+            ("timeout_worker_healthcheck", 7),
+            ("reuse_port", True),
+        ],
     )
-    def test_what_needs_a_parent(self, name: str) -> None:
-        value = True if name == "reuse_port" else 2**24
-        value = 7 if name.endswith(("lifetime", "healthcheck")) else value
+    def test_what_needs_a_parent(self, name: str, value: object) -> None:
         with pytest.raises(ConfigError, match=f"{name} is about workers"):
             Config("m:a", **{name: value})
         Config("m:a", workers=2, **{name: value})
