@@ -94,7 +94,7 @@ ASYNCIO_ROWS = (
     *("hello", "headers14", "echo1k", "stream10", "ws32"),
     *("tls_hello", "tls_10k", "tls_full", "tls_resume"),
 )
-SOME_ROWS = ("hello", "echo1k", "ws32")
+SOME_ROWS = ("hello", "ws32")
 """What is measured on the other loops."""
 WSPROTO_ROWS = ("ws1k", "wsdeflate", "wsidle5k")
 FEW_ROWS = ("hello", "stream10")
