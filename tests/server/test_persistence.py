@@ -273,7 +273,7 @@ class TestClosing:
         with Client(server) as client:
             response = client.ask(get())
             assert response["connection"] is None
-            assert [name for name, _ in response.fields] == ["server", "date", "content-length"]
+            assert [name for name, _ in response.fields] == ["content-length", "server", "date"]
 
 
 class TestBackground:

@@ -51,8 +51,9 @@ class DefaultFields:
         self._second = -1
         self._variants = (b"", b"", b"", b"")
 
-    def lines(self, flags: int) -> bytes:
-        """The encoded lines to add to a response whose own fields said `flags`."""
+    def last_lines(self, flags: int) -> bytes:
+        """The encoded lines to add to a response whose own fields said `flags`, and the empty line that ends its
+        head."""
         second = int(time())
         if second != self._second:
             self._refresh(second)
@@ -62,5 +63,5 @@ class DefaultFields:
         self._second = second
         date = self._encode(b"date", http_date(second)) if self._with_date else b""
         server = self._server_line
-        fixed = self._fixed
+        fixed = self._fixed + b"\r\n"
         self._variants = (server + date + fixed, server + fixed, date + fixed, fixed)

@@ -16,13 +16,23 @@ from typing import Any
 
 from whorl.asgi.files import open_file
 from whorl.asgi.service import Service, start_task
-from whorl.asgi.stream import LENGTH_DECLARED, ClientLeft, Stream, frame_response
+from whorl.asgi.stream import (
+    LENGTH_COUNTED,
+    LENGTH_DECLARED,
+    LENGTH_UNKNOWN,
+    ClientLeft,
+    Stream,
+    frame_nothing,
+)
 from whorl.asgi.types import Message
 from whorl.http1.head import RequestHead
 from whorl.observe.failures import application_failed
 
 __all__ = ["Exchange"]
 
+
+# Final statuses (RFC 9110 section 15).
+FINAL = frozenset(range(200, 600))
 
 # What the access log says where the client left before there was a status; nginx's number for it.
 CLIENT_LEFT = 499
@@ -53,15 +63,17 @@ WAITING, STARTED, SENDING, TRAILERS, OPEN, COMPLETE, CUT = Our
 class Their(IntEnum):
     """How far their request has come to the application."""
 
-    COMING = 0
+    EXPECTING = 0
+    """The client waits for 100 before it sends the body."""
+    COMING = 1
     """The body is not all here."""
-    ENDED = 1
+    ENDED = 2
     """It is all here, but the application has not been told so."""
-    TOLD = 2
+    TOLD = 3
     """The application has seen the end; what it waits for now is the disconnect."""
 
 
-COMING, ENDED, TOLD = Their
+EXPECTING, COMING, ENDED, TOLD = Their
 
 
 class Exchange:
@@ -84,7 +96,6 @@ class Exchange:
         "_with_content",
         "_with_trailers",
         "content_bytes",
-        "expects_continue",
         "head",
         "our_state",
         "scope",
@@ -97,23 +108,23 @@ class Exchange:
         "trailer_lines",
     )
 
+    # Set only when there is something to say: what every request sets, every request pays for.
+    task: asyncio.Task[None]
+    trailer_lines: list[bytes]
+    _buffered_bytes: int
+    _with_content: bool
+
     def __init__(self, service: Service, stream: Stream, head: RequestHead, scope: dict[str, Any]) -> None:
         self.service = service
         self.stream = stream
         self.head = head
         self.scope = scope
         self.our_state = WAITING
-        self.their_state = COMING if head.body_bytes else ENDED
+        self.their_state = ENDED if not head.body_bytes else EXPECTING if head.expects_continue else COMING
         self.status = 0
         self.content_bytes = 0
-        self.expects_continue = head.expects_continue
-        self.task: asyncio.Task[None] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
         self._body_pieces: list[bytes] | None = None
-        self._buffered_bytes = 0
-        self._with_content = True
-        self._with_trailers = False
-        self.trailer_lines: list[bytes] | None = None
         if service.access_log is not None:
             self.started_seconds = perf_counter()
 
@@ -122,7 +133,7 @@ class Exchange:
     def start(self) -> None:
         """Call the application in a task of its own, in a fresh copy of the server's context."""
         service = self.service
-        task = start_task(self._run(), service.loop, service.context.copy())
+        task = start_task(self._run(), loop=service.loop, context=service.context.copy())
         if not task.done():
             self.task = task
             service.running.add(self)
@@ -186,7 +197,6 @@ class Exchange:
             if pieces:
                 body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 self._body_pieces = None
-                self._buffered_bytes = 0
                 more_body = self.their_state is COMING
                 if more_body:
                     self.stream.resume_reading()
@@ -198,8 +208,8 @@ class Exchange:
                 return {"type": "http.request", "body": b"", "more_body": False}
             if self.our_state is CUT:
                 break
-            if self.expects_continue:
-                self.expects_continue = False
+            if self.their_state is EXPECTING:
+                self.their_state = COMING
                 if self.our_state <= STARTED:
                     self.stream.send_interim(100, ())
             await self._wait()
@@ -219,15 +229,16 @@ class Exchange:
         if data:
             if self._body_pieces is None:
                 self._body_pieces = [data]
+                self._buffered_bytes = len(data)
             else:
                 self._body_pieces.append(data)
-            self._buffered_bytes += len(data)
-            self.expects_continue = False
+                self._buffered_bytes += len(data)
+            self.their_state = COMING
         if complete:
             self.their_state = ENDED
-            self.expects_continue = False
-        self._wake()
-        return complete or self._buffered_bytes <= self.service.request_buffer_bytes
+        if self._waiters:
+            self._wake()
+        return complete or self._body_pieces is None or self._buffered_bytes <= self.service.request_buffer_bytes
 
     def client_left(self) -> None:
         """The client has gone: http.disconnect for who waits, OSError for who sends."""
@@ -235,6 +246,11 @@ class Exchange:
             self.our_state = CUT
             self._ended()
         self._wake()
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for 100 before it sends the body."""
+        return self.their_state is EXPECTING
 
     @property
     def awaits_disconnect(self) -> bool:
@@ -262,49 +278,49 @@ class Exchange:
 
     def _start(self, message: Message) -> None:
         status = message["status"]
-        if type(status) is not int or not 200 <= status <= 599:
+        if type(status) is not int or status not in FINAL:
             # bool and IntEnum are ints too; HTTPStatus is what applications use.
             if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
                 raise ValueError(f"a final status is an integer from 200 to 599, not {status!r} (RFC 9110 section 15)")
             status = int(status)
         self._lines, self._flags, self._declared_bytes = self.stream.fields.collect(message.get("headers", ()))
-        self._with_trailers = bool(message.get("trailers", False))
+        self._with_trailers = message.get("trailers", False)
+        if self._with_trailers:
+            self.trailer_lines = []
         self.status = status
         self.our_state = STARTED
 
     def _first_content(self, message: Message) -> None:
-        body = message.get("body", b"")
-        if type(body) is not bytes:
-            body = as_bytes(body)
-        self._send_head(body, len(body), message.get("more_body", False))
-
-    def _send_head(self, content: bytes, first_bytes: int, more_body: bool) -> None:
-        """Send the head, now that the first content tells how the response is framed.
-
-        Args:
-            content: the first piece, where it is in memory.
-            first_bytes: its length, wherever it is.
-            more_body: whether pieces follow.
-        """
-        method = self.head.method
+        """Send the head, now that the first content tells how the response is framed."""
+        content = message.get("body", b"")
+        if type(content) is not bytes:
+            content = as_bytes(content)
+        more_body = message.get("more_body", False)
         status = self.status
         ends = not (more_body or self._with_trailers)
-        framing = frame_response(method, status, self._declared_bytes, ends)
-        if framing >= LENGTH_DECLARED:
-            if framing is LENGTH_DECLARED and (more_body or first_bytes != self._declared_bytes):
-                self._check_length(first_bytes, more_body)
-            self.content_bytes = first_bytes
-        else:
-            self._with_content = False
+        if self.head.method == "HEAD" or status in {204, 205, 304}:
+            with_content = False
+            framing = frame_nothing(status, self._declared_bytes, ends)
             self._declared_bytes = -1
             if status in (204, 205):
                 self._forget_length()
                 content = b""
+        else:
+            with_content = True
+            size_bytes = len(content)
+            if self._declared_bytes < 0:
+                framing = LENGTH_COUNTED if ends else LENGTH_UNKNOWN
+            else:
+                framing = LENGTH_DECLARED
+                if more_body or size_bytes != self._declared_bytes:
+                    self._check_length(size_bytes, more_body)
+            self.content_bytes = size_bytes
         if ends:
             self.our_state = COMPLETE
             if self.service.access_log is not None:
                 self._ended()
         else:
+            self._with_content = with_content
             self.our_state = SENDING if more_body else TRAILERS
         self.stream.send_head(status, self._lines, self._flags, framing, content, ends)
         if ends and self._waiters:
@@ -344,8 +360,6 @@ class Exchange:
             raise RuntimeError(f"the response has {so_far} octets, less than its Content-Length, {declared_bytes}")
 
     def _trailers(self, message: Message) -> None:
-        if self.trailer_lines is None:
-            self.trailer_lines = []
         self.trailer_lines += self.stream.fields.collect_trailers(message.get("headers", ()))
         if not message.get("more_trailers", False):
             self._complete(self.trailer_lines if self.head.accepts_trailers else ())
@@ -365,7 +379,7 @@ class Exchange:
                 self._lines.append(self.stream.fields.check(b"content-length", b"%d" % size_bytes)[0])
             elif self._declared_bytes != size_bytes:
                 raise RuntimeError(f"the file has {size_bytes} octets, and Content-Length says {self._declared_bytes}")
-            self._send_head(b"", 0, True)
+            self._first_content({"more_body": True})
             if self._with_content and size_bytes:
                 await self.stream.send_file(file, 0, size_bytes)
                 self.content_bytes = size_bytes

@@ -16,7 +16,7 @@ __all__ = ["HAS_CLOSE", "HAS_DATE", "HAS_SERVER", "HAS_UPGRADE", "FieldTable"]
 
 # What a set of fields says, as bits: the carrier adds its own only where the application has not spoken.
 HAS_DATE, HAS_SERVER, HAS_CLOSE, HAS_UPGRADE = 1, 2, 4, 8
-# Not for the carrier: DROP leaves a line out, LENGTH marks Content-Length.
+# Not for the carrier: DROP leaves a line out. LENGTH and more is a Content-Length, by as much as it says.
 DROP, LENGTH = 16, 32
 
 # Fields of one connection are the server's business, not the application's (RFC 9110 section 7.6.1).
@@ -91,15 +91,16 @@ class FieldTable:
                 entry = self.check(name, value)
             line, mark = entry
             if mark:
-                if mark & LENGTH:
+                if mark >= LENGTH:
                     if declared_bytes >= 0:
                         raise ValueError("Content-Length was given more than once (RFC 9110 section 8.6)")
-                    declared_bytes = int(value)
-                flags |= mark
-                if mark & DROP:
-                    continue
+                    declared_bytes = mark - LENGTH
+                else:
+                    flags |= mark
+                    if mark & DROP:
+                        continue
             lines.append(line)
-        return lines, flags & 15, declared_bytes
+        return lines, flags & ~DROP, declared_bytes
 
     def check(self, name: bytes, value: bytes) -> tuple[bytes, int]:
         """Check and encode one field; returns its line and mark. Raises as `collect`."""
@@ -113,8 +114,10 @@ class FieldTable:
         lower = name.lower()
         mark = MARKS.get(lower, 0)
         if mark:
-            if lower == b"content-length" and (not value or value.translate(None, DIGITS)):
-                raise ValueError("the response's Content-Length is not a number (RFC 9110 section 8.6)")
+            if mark == LENGTH:
+                if not value or value.translate(None, DIGITS):
+                    raise ValueError("the response's Content-Length is not a number (RFC 9110 section 8.6)")
+                mark += int(value)
             if lower == b"connection" and b"close" in tokens(value):
                 mark |= HAS_CLOSE
         entry = (self._encode(name, value), mark)

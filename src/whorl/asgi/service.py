@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whorl.asgi.types import ASGIApp
@@ -97,21 +98,10 @@ class Service:
             self.on_limit()
 
 
+# Starts a coroutine as a task: `start_task(coroutine, loop=loop, context=context)`. From Python 3.12 on it starts at
+# once, and one that never waits has ended when this returns; 3.11 has no eager start. The class is called, not
+# `loop.create_task` with an eager factory: so every loop agrees.
 if sys.version_info >= (3, 12):
-
-    def start_task(
-        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context
-    ) -> asyncio.Task[None]:
-        """Start a coroutine as a task, at once: one that never waits has ended when this returns.
-
-        The class is called, not `loop.create_task` with an eager factory: so every loop agrees.
-        """
-        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
-
+    start_task: Callable[..., asyncio.Task[None]] = partial(asyncio.Task, eager_start=True)
 else:
-
-    def start_task(
-        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context
-    ) -> asyncio.Task[None]:
-        """Start a coroutine as a task in the next turn of the loop: Python 3.11 has no eager start."""
-        return asyncio.Task(coroutine, loop=loop, context=context)
+    start_task: Callable[..., asyncio.Task[None]] = asyncio.Task

@@ -23,7 +23,7 @@ __all__ = [
     "ClientLeft",
     "Framing",
     "Stream",
-    "frame_response",
+    "frame_nothing",
 ]
 
 
@@ -52,22 +52,15 @@ class Framing(IntEnum):
 NO_CONTENT, NO_CONTENT_COUNTED, LENGTH_DECLARED, LENGTH_COUNTED, LENGTH_UNKNOWN = Framing
 
 
-def frame_response(method: str, status: int, declared_bytes: int, ends: bool) -> Framing:
-    """Decide how a response is framed, and whether it has content at all. This is the one place that does.
+def frame_nothing(status: int, declared_bytes: int, ends: bool) -> Framing:
+    """How a response without content is framed: one to HEAD, or with status 204, 205 or 304 (RFC 9110 sections 6.4.1,
+    8.6, 9.3.2 and 15.3.6).
 
     Args:
-        method: the request's method.
         status: the final status code.
         declared_bytes: the application's Content-Length, -1 without one.
         ends: whether the first piece of content is the only one, and no trailers follow.
-
-    Returns:
-        The framing; content may follow from LENGTH_DECLARED on (RFC 9110 sections 6.4.1, 8.6, 9.3.2 and 15.3.6).
     """
-    if method != "HEAD" and status not in (204, 205, 304):
-        if declared_bytes >= 0:
-            return LENGTH_DECLARED
-        return LENGTH_COUNTED if ends else LENGTH_UNKNOWN
     # 204 and 304 tell no length of their own; 205 tells 0; HEAD tells what GET would have told, if that is known.
     if status in (204, 304) or declared_bytes >= 0:
         return NO_CONTENT

@@ -141,7 +141,7 @@ class Session(Exchange):
         service = self.service
         context = service.context.copy()
         context.run(FAREWELL.set, self._farewell)
-        task = start_task(self._run(), service.loop, context)
+        task = start_task(self._run(), loop=service.loop, context=context)
         if not task.done():
             self.task = task
             service.running.add(self)

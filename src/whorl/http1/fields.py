@@ -111,6 +111,8 @@ class FieldLines:
             raise Refusal(400, "A field value holds a control character (RFC 9110 section 5.5).")
         if mark == HOST:
             check_host(value)
+        elif mark == CONNECTION and value.lower() == b"keep-alive":
+            mark = PLAIN  # which is what HTTP/1.1 does anyway
         field = ((lower, value), mark)
         if repeats and len(line) <= REMEMBERED_LINE_BYTES:
             if len(self.known) >= REMEMBERED_LINES:

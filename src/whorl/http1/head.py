@@ -89,13 +89,25 @@ class RequestHead:
         "version",
     )
 
-    def __init__(self, method: str, target: bytes, version: str, fields: list[Field]) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        self.fields = fields
+    def __init__(self, request_line: bytes) -> None:
+        """request-line = method SP request-target SP HTTP-version (RFC 9112 section 3).
+
+        Raises:
+            Refusal: 400 or 505, where the line can never be served.
+        """
+        try:
+            name, target, protocol = request_line.split(b" ")
+        except ValueError:
+            raise malformed_line() from None
+        method = METHODS.get(name)
+        self.method: str = _parse_method(name, target) if method is None else method
+        self.version = "1.1" if protocol == b"HTTP/1.1" else _parse_version(protocol)
+        if not target or target.translate(TARGET_TABLE) != target:
+            raise Refusal(400, "The request-target holds an octet that no URI has (RFC 9112 section 3.2).")
+        self.target: bytes = target
+        self.fields: list[Field] = []
         self.body_bytes = 0
-        self.keep_alive = version == "1.1"
+        self.keep_alive = True
         self.expects_continue = False
         self.accepts_trailers = False
         self.proxied = False
@@ -120,30 +132,38 @@ def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
     first = rest.pop(0)
     if len(octets) > limits.harmless_bytes or len(rest) > limits.header_fields:
         _check_size(len(octets), len(first), len(rest), limits)
-    method, target, version = _parse_request_line(first)
-    known = lines.known
-    fields: list[Field] = []
+    head = RequestHead(first)
+    fields = head.fields
     marked: list[tuple[int, bytes]] = []
     hosts = 0
+    known = lines.known
     for line in rest:
         entry = known.get(line)
         if entry is None:
             entry = lines.parse(line)
-        pair, mark = entry
-        fields.append(pair)
+        field, mark = entry
+        fields.append(field)
         if mark:
             if mark == HOST:
                 hosts += 1
             else:
-                marked.append((mark, pair[1]))
-    if hosts != 1 and (hosts or version == "1.1"):
-        raise Refusal(400, "A request has exactly one Host (RFC 9112 section 3.2).")
-    head = RequestHead(method, target, version, fields)
+                marked.append((mark, field[1]))
+    if hosts != 1 or head.version == "1.0":
+        _check_hosts(head, hosts)
     if marked:
         _interpret(head, marked)
-    if target[0] != SLASH:
+    if head.target[0] != SLASH:
         _resolve_target(head)
     return head
+
+
+def _check_hosts(head: RequestHead, hosts: int) -> None:
+    """HTTP/1.0 needs no Host, and persists only where a field says so, which is PLAIN in HTTP/1.1."""
+    if head.version == "1.0":
+        said = b",".join(value for name, value in head.fields if name == b"connection")
+        head.keep_alive = b"keep-alive" in tokens(said)
+    if hosts > 1 or (not hosts and head.version != "1.0"):
+        raise Refusal(400, "A request has exactly one Host (RFC 9112 section 3.2).")
 
 
 def _check_size(octets: int, first_line: int, lines: int, limits: Limits) -> None:
@@ -159,26 +179,20 @@ def check_request_line(line: bytes) -> None:
     Raises:
         Refusal: 400 or 505.
     """
-    _parse_request_line(line)
+    RequestHead(line)
 
 
-def _parse_request_line(line: bytes) -> tuple[str, bytes, str]:
-    """request-line = method SP request-target SP HTTP-version (RFC 9112 section 3)."""
-    parts = line.split(b" ")
-    if len(parts) != 3:
-        raise Refusal(400, "The request line is not a method, a target and a version (RFC 9112 section 3).")
-    name, target, protocol = parts
-    method = METHODS.get(name)
-    if method is None:
-        if not name or name.translate(None, TOKEN):
-            raise Refusal(400, "The method is not a token (RFC 9110 section 9.1).")
-        if name == b"CONNECT" and target[:1] == b"/":
-            raise Refusal(400, "The target of CONNECT is not a host and a port (RFC 9112 section 3.2.3).")
-        method = name.decode("ascii")
-    version = "1.1" if protocol == b"HTTP/1.1" else _parse_version(protocol)
-    if not target or target.translate(TARGET_TABLE) != target:
-        raise Refusal(400, "The request-target holds an octet that no URI has (RFC 9112 section 3.2).")
-    return method, target, version
+def malformed_line() -> Refusal:
+    return Refusal(400, "The request line is not a method, a target and a version (RFC 9112 section 3).")
+
+
+def _parse_method(name: bytes, target: bytes) -> str:
+    """A method that is not one of the usual: any token is one (RFC 9110 section 9.1)."""
+    if not name or name.translate(None, TOKEN):
+        raise Refusal(400, "The method is not a token (RFC 9110 section 9.1).")
+    if name == b"CONNECT" and target[:1] == b"/":
+        raise Refusal(400, "The target of CONNECT is not a host and a port (RFC 9112 section 3.2.3).")
+    return name.decode("ascii")
 
 
 def _parse_version(protocol: bytes) -> str:
@@ -236,8 +250,6 @@ def _connection(head: RequestHead, options: list[bytes], upgrade: bytes) -> None
     no Upgrade."""
     if b"close" in options:
         head.keep_alive = False
-    elif head.version == "1.0" and b"keep-alive" in options:
-        head.keep_alive = True
     if upgrade and b"upgrade" in options and head.version == "1.1":
         head.upgrade = upgrade
 

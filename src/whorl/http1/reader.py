@@ -35,14 +35,14 @@ class RequestReader:
         buffer: the octets that hold what was not read yet; empty when all was.
     """
 
-    __slots__ = ("_at", "_empty_lines", "_limits", "_lines", "_scanned", "body", "buffer")
+    __slots__ = ("_at", "_empty_lines", "_limits", "_lines", "_sought", "body", "buffer")
 
     def __init__(self, limits: Limits, lines: FieldLines) -> None:
         self._limits = limits
         self._lines = lines
         self.buffer = b""
         self._at = 0
-        self._scanned = 0
+        self._sought = 0
         self._empty_lines = 0
         self.body: LengthBody | ChunkedBody = NO_BODY
 
@@ -55,7 +55,7 @@ class RequestReader:
         """Take octets from the network."""
         if self.buffer:
             data = self.buffer[self._at :] + data
-            self._scanned = max(0, self._scanned - self._at)
+            self._sought = max(0, self._sought - self._at)
             self._at = 0
         self.buffer = data
 
@@ -66,30 +66,24 @@ class RequestReader:
             Refusal: as soon as it is certain that no valid head can come of what is here.
         """
         buffer = self.buffer
-        if not buffer:
-            return None
         at = self._at
-        if buffer[at] == CR:
-            at = self._skip_empty_lines()
-            buffer = self.buffer
-        scanned = self._scanned
-        end = buffer.find(b"\r\n\r\n", scanned - 3 if scanned > at + 3 else at)
+        end = buffer.find(b"\r\n\r\n", self._sought)
         if end < 0:
-            if buffer:
-                self._refuse_early(at, end)
-                self._scanned = len(buffer)
+            self._head_is_coming()
             return None
         try:
             head = parse_head(buffer[at:end], self._limits, self._lines)
         except Refusal:
+            if self._skip_empty_lines():
+                return self.try_head()
             self._refuse_early(at, end)  # of two faults the first is told, however the octets were cut
             raise
-        self._empty_lines = self._scanned = 0
-        if end + 4 == len(buffer):
+        self._empty_lines = 0
+        end += 4
+        if end == len(buffer):
             self.buffer = b""
-            self._at = 0
-        else:
-            self._at = end + 4
+            end = 0
+        self._at = self._sought = end
         if not head.body_bytes:
             self.body = NO_BODY
         elif head.body_bytes == CHUNKED:
@@ -114,9 +108,8 @@ class RequestReader:
         """What stands before `at` was read. A buffer that was read whole is let go."""
         if at == len(self.buffer):
             self.buffer = b""
-            self._at = 0
-        else:
-            self._at = at
+            at = 0
+        self._at = self._sought = at
 
     def request_line(self) -> bytes:
         """What has come of the request line that was refused, or waited for too long; its beginning, if it is long."""
@@ -132,18 +125,27 @@ class RequestReader:
     def discard(self) -> None:
         """Forget what is buffered: the connection is ending."""
         self.buffer = b""
-        self._at = self._scanned = 0
+        self._at = self._sought = 0
 
-    def _skip_empty_lines(self) -> int:
+    def _head_is_coming(self) -> None:
+        """Look at what is here of a head that is not complete, and remember how far its end was sought."""
+        self._skip_empty_lines()
+        if self.buffer:
+            self._refuse_early(self._at, -1)
+            self._sought = max(self._at, len(self.buffer) - 3)
+
+    def _skip_empty_lines(self) -> bool:
+        """Pass by empty lines before a request line, of which there may be some. Returns whether there were any."""
         at = self._at
         while self.buffer.startswith(b"\r\n", at):
             at += 2
             self._empty_lines += 1
+        if at == self._at:
+            return False
         self._consume(at)
-        at = self._at
         if self._empty_lines > EMPTY_LINES:
             raise Refusal(400, "Too many empty lines stand before the request line (RFC 9112 section 2.2).")
-        return at
+        return True
 
     def _refuse_early(self, at: int, head_end: int) -> None:
         """Say no to a head that is not complete but can no longer become valid: a deadline would only say it later.
@@ -177,7 +179,7 @@ class RequestReader:
     def _bare_newline(self, at: int, end: int) -> int:
         """Where the first LF without CR stands among what has come since the last look; -1 for nowhere."""
         buffer = self.buffer
-        found = max(at, self._scanned) - 1
+        found = max(at, self._sought) - 1
         while (found := buffer.find(b"\n", found + 1, end)) >= 0:
             if found == at or buffer[found - 1] != CR:
                 return found

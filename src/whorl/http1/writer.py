@@ -123,22 +123,21 @@ def refusal_content(refusal: Refusal) -> bytes:
     return b"%b: %b\n" % (REASONS[refusal.status], refusal.reason.encode("ascii"))
 
 
-def refusal_response(refusal: Refusal, default_lines: bytes, with_content: bool) -> bytes:
+def refusal_response(refusal: Refusal, last_lines: bytes, with_content: bool) -> bytes:
     """The whole response that answers a refused request and ends the connection.
 
     Args:
         refusal: what is wrong.
-        default_lines: the lines that every response of the server carries, Date among them.
+        last_lines: the lines that every response of the server carries, Date among them, and the empty line.
         with_content: False where the request was HEAD.
     """
     content = refusal_content(refusal)
     return b"".join(
         (
             STATUS_LINES[refusal.status],
-            default_lines,
             refusal.lines,
-            b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            % len(content),
+            b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n" % len(content),
+            last_lines,
             content if with_content else b"",
         )
     )

@@ -92,7 +92,7 @@ def close_all(shared: Shared, phase: Phase) -> None:
 
 
 def tasks_of(running: Iterable[Exchange]) -> set[asyncio.Task[None]]:
-    return {exchange.task for exchange in running if exchange.task is not None}
+    return {exchange.task for exchange in running}
 
 
 async def cancel(shared: Shared, hurry: asyncio.Future[None]) -> None:

@@ -44,9 +44,6 @@ from whorl.websocket.handshake import Handshake, HandshakeRefusal
 
 __all__ = ["Connection"]
 
-# What a response head counts for against the size at which held output is flushed.
-HEAD_BYTES = 512
-
 
 class Connection(Output):
     """Serves one client.
@@ -125,19 +122,29 @@ class Connection(Output):
             changed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self.phase >= UPGRADED:
+        """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
+        write."""
+        if self.phase is UPGRADED:
             session = self.websocket
-            if session is not None and self.phase is UPGRADED:
+            if session is not None:
                 upgrade.receive(self, session, data)
-            else:
-                self._discard(len(data))
             return
         reader = self.reader
         if reader.buffer:
             reader.receive_data(data)
         else:
             reader.buffer = data
-        self._turn()
+        self.in_turn = True
+        try:
+            self._serve()
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as error:
+            bug(self.shared.service.logger, error)
+            self.reset()
+        self.in_turn = False
+        if self._held:
+            self.flush()
 
     def eof_received(self) -> bool:
         """The client will send nothing more. One that has a request under way still gets its whole response."""
@@ -163,50 +170,41 @@ class Connection(Output):
 
     # Reading
 
-    def _turn(self) -> None:
-        """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
-        write."""
-        self.in_turn = True
-        try:
-            self._serve()
-        except Refusal as refusal:
-            self.refuse(refusal)
-        except Exception as error:
-            bug(self.shared.service.logger, error)
-            self.reset()
-        self.in_turn = False
-        if self._held:
-            self.flush()
-
     def _serve(self) -> None:
         reader = self.reader
         served = 0
         while True:
             phase = self.phase
-            if phase is EXCHANGE:
+            if phase is IDLE:
+                if not reader.buffer:
+                    if self.their_eof or self.reading_paused:
+                        self._await_head()
+                    return
+            elif phase is EXCHANGE:
                 self._read_body()
                 if self.phase is EXCHANGE:
                     return
+                continue
             elif phase is DRAINING:
                 self._drain_body()
                 if self.phase is DRAINING:
                     return
+                continue
             elif phase >= UPGRADED:
+                self._discard()
                 return
             elif not reader.buffer:
-                if phase is not IDLE or self.their_eof or self.reading_paused:
-                    self._await_head()
+                self._await_head()
                 return
-            elif served == self.shared.pipeline:
+            if served == self.shared.pipeline:
                 self._plan_turn()
                 return
-            else:
-                head = reader.try_head()
-                if head is None:
-                    self._await_head()
-                    return
-                self._begin(head)
-                served += 1
+            head = reader.try_head()
+            if head is None:
+                self._await_head()
+                return
+            self._begin(head)
+            served += 1
 
     def _plan_turn(self) -> None:
         """Go on with what is buffered in the next turn of the loop: others come first, and no request runs inside the
@@ -218,7 +216,8 @@ class Connection(Output):
 
     def _planned_turn(self) -> None:
         self.turn_planned = False
-        self._turn()
+        if self.phase < UPGRADED:
+            self.data_received(b"")
 
     def _await_head(self) -> None:
         """What is buffered is no whole head: wait for its rest, or for its beginning."""
@@ -261,10 +260,9 @@ class Connection(Output):
             exchange = Exchange(service, self, head, http_scope(head, seen, service))
         self.exchange = exchange
         self._keep_alive = head.keep_alive
-        self.since = 0.0
-        self._chunked = False
         self.phase = EXCHANGE
         if head.body_bytes:
+            self.since = 0.0
             limit_bytes = service.limit_body_bytes
             if limit_bytes is not None and head.body_bytes > limit_bytes:
                 raise too_long()
@@ -344,44 +342,57 @@ class Connection(Output):
         exchange = self.exchange
         if exchange is None:
             return
-        version = exchange.head.version
-        if self._keep_alive and (
+        shared = self.shared
+        held = self._held
+        held.append(STATUS_LINES[status])
+        held += lines
+        if framing is not LENGTH_DECLARED:
+            if framing is LENGTH_COUNTED or framing is NO_CONTENT_COUNTED:
+                held.append(b"content-length: %d\r\n" % len(content))
+            elif framing is LENGTH_UNKNOWN and exchange.head.version != "1.0":
+                self._chunked = True
+                held.append(CHUNKED_LINE)
+            if framing < LENGTH_DECLARED:
+                content = b""
+        if (
+            flags >= HAS_CLOSE
+            or not self._keep_alive
+            or not shared.keeps_alive
+            or not self.reader.body.complete
+            or exchange.head.version == "1.0"
+        ):
+            self._tell_persistence(exchange, flags, framing)
+        held.append(shared.defaults.last_lines(flags))
+        if content:
+            size_bytes = len(content)
+            if size_bytes < LARGE_BYTES and not self._chunked:
+                held.append(content)
+                self._held_bytes += size_bytes
+            else:
+                self.send_data(content)
+        if ends:
+            self._end()
+        elif not self.in_turn:
+            self.plan_flush()
+
+    def _tell_persistence(self, exchange: Exchange, flags: int, framing: Framing) -> None:
+        """Decide whether the connection outlives this response, and say what does not go without saying (RFC 9112
+        section 9.3)."""
+        old = exchange.head.version == "1.0"
+        self._until_close = old and framing is LENGTH_UNKNOWN
+        if (
             flags & HAS_CLOSE
+            or self._until_close
             or not self.shared.keeps_alive
             or not (self.reader.body.complete or self._body_is_cheap(exchange))
         ):
             self._keep_alive = False
-        held = self._held
-        held.append(STATUS_LINES[status])
-        held += lines
-        held.append(self.shared.defaults.lines(flags))
-        if framing is LENGTH_UNKNOWN:
-            if version == "1.0":
-                self._until_close = True
-                self._keep_alive = False
-            else:
-                self._chunked = True
-                held.append(CHUNKED_LINE)
-        elif framing is LENGTH_COUNTED or framing is NO_CONTENT_COUNTED:
-            held.append(b"content-length: %d\r\n" % len(content))
         if not self._keep_alive:
-            held.append(CLOSE_LINE)
-        elif version == "1.0":
-            held.append(KEEP_ALIVE_LINE)
+            self._held.append(CLOSE_LINE)
+        elif old:
+            self._held.append(KEEP_ALIVE_LINE)
         elif flags & HAS_UPGRADE:
-            held.append(UPGRADE_LINE)
-        held.append(b"\r\n")
-        self._held_bytes += HEAD_BYTES
-        if content and framing >= LENGTH_DECLARED:
-            if len(content) < LARGE_BYTES and not self._chunked:
-                held.append(content)
-                self._held_bytes += len(content)
-            else:
-                self.send_data(content)
-        if ends:
-            self.send_end(())
-        elif not self.in_turn:
-            self.plan_flush()
+            self._held.append(UPGRADE_LINE)
 
     def _body_is_cheap(self, exchange: Exchange) -> bool:
         """Whether what is still to come of the request body may be thrown away to keep the connection.
@@ -406,14 +417,22 @@ class Connection(Output):
         if self.exchange is None:
             return
         if self._chunked:
+            self._chunked = False
             self._held.append(last_chunk(trailers))
+        self._end()
+
+    def _end(self) -> None:
+        """The response is complete."""
         self.exchange = None
         if not self.in_turn:
             self.flush()
         if not self._keep_alive:
             self._finish()
         elif self.reader.body.complete:
-            self._between()
+            self.phase = IDLE
+            self.since = 0.0
+            if not self.in_turn or not self.shared.keeps_alive:
+                self._between()
         else:
             self.phase = DRAINING
             self.since = 0.0
@@ -496,7 +515,7 @@ class Connection(Output):
         with_content = head is None or head.method != "HEAD"
         self._tell_refusal(refusal, head, len(refusal_content(refusal)) if with_content else 0)
         self.leave_exchange()
-        self._held.append(refusal_response(refusal, shared.defaults.lines(0), with_content))
+        self._held.append(refusal_response(refusal, shared.defaults.last_lines(0), with_content))
         self._linger()
 
     def _tell_refusal(self, refusal: Refusal, head: RequestHead | None, content_bytes: int) -> None:
@@ -542,8 +561,10 @@ class Connection(Output):
         except OSError:  # it reset the connection already, and asyncio's own loop finds out here
             self.reset()
 
-    def _discard(self, size_bytes: int) -> None:
-        self._body_bytes += size_bytes
+    def _discard(self) -> None:
+        """Throw away what comes after our last words."""
+        self._body_bytes += self.reader.buffered_bytes
+        self.reader.discard()
         if self.phase is LINGERING and self._body_bytes > self.shared.drain_bytes:
             self.close()
 

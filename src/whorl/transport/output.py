@@ -97,11 +97,12 @@ class Output(asyncio.Protocol):
             data = b"".join(held)  # one alone is not copied
             held.clear()
             self._held_bytes = 0
-            if self.transport.is_closing():
+            transport = self.transport
+            if transport.is_closing():
                 # The client left, and `connection_lost` is on its way: who goes on writing waits for it.
                 self.writing_blocked = True
             else:
-                self.transport.write(data)
+                transport.write(data)
 
     def reset(self) -> None:
         """Close at once, so that the client sees an error and not an end (RST)."""

@@ -64,8 +64,8 @@ def switch(
     shared = connection.shared
     connection.phase = UPGRADED
     connection.websocket = session
-    defaults = shared.defaults.lines(flags & ~HAS_CLOSE)
-    connection.write(b"".join((STATUS_LINES[101], *fields, *lines, defaults, b"\r\n")))
+    defaults = shared.defaults.last_lines(flags & ~HAS_CLOSE)
+    connection.write(b"".join((STATUS_LINES[101], *fields, *lines, defaults)))
     session.accepted()
     rest = connection.reader.take_rest()
     if connection.their_eof:
