@@ -12,18 +12,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from whorl.asgi.files import open_file
+from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, frame_nothing
 from whorl.asgi.service import Service, start_task
-from whorl.asgi.stream import (
-    LENGTH_COUNTED,
-    LENGTH_DECLARED,
-    LENGTH_UNKNOWN,
-    ClientLeft,
-    Stream,
-    frame_nothing,
-)
+from whorl.asgi.stream import ClientLeft, Stream
 from whorl.asgi.types import Message
 from whorl.http1.head import RequestHead
 from whorl.observe.failures import application_failed
@@ -32,10 +26,10 @@ __all__ = ["Exchange"]
 
 
 # Final statuses (RFC 9110 section 15).
-FINAL = frozenset(range(200, 600))
+FINAL: Final = frozenset(range(200, 600))
 
 # What the access log says where the client left before there was a status; nginx's number for it.
-CLIENT_LEFT = 499
+CLIENT_LEFT: Final = 499
 
 
 class Our(IntEnum):
@@ -57,7 +51,13 @@ class Our(IntEnum):
     """It never will be: the client left, or the response was cut."""
 
 
-WAITING, STARTED, SENDING, TRAILERS, OPEN, COMPLETE, CUT = Our
+WAITING: Final = Our.WAITING
+STARTED: Final = Our.STARTED
+SENDING: Final = Our.SENDING
+TRAILERS: Final = Our.TRAILERS
+OPEN: Final = Our.OPEN
+COMPLETE: Final = Our.COMPLETE
+CUT: Final = Our.CUT
 
 
 class Their(IntEnum):
@@ -73,7 +73,10 @@ class Their(IntEnum):
     """The application has seen the end; what it waits for now is the disconnect."""
 
 
-EXPECTING, COMING, ENDED, TOLD = Their
+EXPECTING: Final = Their.EXPECTING
+COMING: Final = Their.COMING
+ENDED: Final = Their.ENDED
+TOLD: Final = Their.TOLD
 
 
 class Exchange:
@@ -456,7 +459,7 @@ def as_bytes(body: Any) -> bytes:
 Step = Callable[[Exchange, Message], Awaitable[None] | None]
 
 # Which messages each state takes. An absent entry is the application's mistake.
-STEPS: tuple[dict[str, Step], ...] = (
+STEPS: Final[tuple[dict[str, Step], ...]] = (
     {"http.response.start": Exchange._start, "http.response.early_hint": Exchange._early_hint},
     {"http.response.body": Exchange._first_content, "http.response.pathsend": Exchange._send_path},
     {"http.response.body": Exchange._more_content},

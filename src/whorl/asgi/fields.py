@@ -9,18 +9,23 @@ which gives the encoding. Used by `exchange`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from whorl.http1.grammar import DIGITS, FIELD_VALUE_TABLE, TOKEN, tokens
 
 __all__ = ["HAS_CLOSE", "HAS_DATE", "HAS_SERVER", "HAS_UPGRADE", "FieldTable"]
 
 # What a set of fields says, as bits: the carrier adds its own only where the application has not spoken.
-HAS_DATE, HAS_SERVER, HAS_CLOSE, HAS_UPGRADE = 1, 2, 4, 8
+HAS_DATE: Final = 1
+HAS_SERVER: Final = 2
+HAS_CLOSE: Final = 4
+HAS_UPGRADE: Final = 8
 # Not for the carrier: DROP leaves a line out. LENGTH and more is a Content-Length, by as much as it says.
-DROP, LENGTH = 16, 32
+DROP: Final = 16
+LENGTH: Final = 32
 
 # Fields of one connection are the server's business, not the application's (RFC 9110 section 7.6.1).
-MARKS = {
+MARKS: Final = {
     b"date": HAS_DATE,
     b"server": HAS_SERVER,
     b"content-length": LENGTH,
@@ -32,7 +37,7 @@ MARKS = {
 }
 
 # Names whose values repeat from response to response and are nobody's secret.
-REPEATING = frozenset(
+REPEATING: Final = frozenset(
     b"""accept-ranges access-control-allow-credentials access-control-allow-headers access-control-allow-methods
     access-control-allow-origin access-control-expose-headers access-control-max-age age allow cache-control connection
     content-disposition content-encoding content-language content-length content-security-policy content-type
@@ -43,14 +48,14 @@ REPEATING = frozenset(
 )
 
 # Trailers may not change how a message is framed, routed or read (RFC 9110 section 6.5.1).
-NOT_IN_TRAILERS = frozenset(
+NOT_IN_TRAILERS: Final = frozenset(
     b"""authorization cache-control connection content-encoding content-length content-range content-type cookie expect
     host keep-alive max-forwards proxy-connection set-cookie te trailer transfer-encoding upgrade www-authenticate
     """.split()
 )
 
-REMEMBERED_FIELDS = 1024
-REMEMBERED_FIELD_BYTES = 512
+REMEMBERED_FIELDS: Final = 1024
+REMEMBERED_FIELD_BYTES: Final = 512
 
 Encode = Callable[[bytes, bytes], bytes]
 

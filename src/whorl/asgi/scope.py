@@ -7,7 +7,7 @@ connection (`PeerFacts`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from whorl.asgi.service import Service
@@ -15,9 +15,9 @@ from whorl.http1.head import RequestHead
 
 __all__ = ["SPEC_VERSION", "PeerFacts", "http_scope", "websocket_scope"]
 
-SPEC_VERSION = "2.5"
+SPEC_VERSION: Final = "2.5"
 
-NOTHING: Mapping[str, Mapping[str, Any]] = {}
+NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
 
 
 class PeerFacts:

@@ -8,6 +8,7 @@ is done with the body, nor any limit on its size: that is HTTP, and lives above.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from whorl.http1.fields import FieldLines
 from whorl.http1.grammar import CHUNK_EXT, HEX
@@ -61,14 +62,14 @@ class Part(IntEnum):
     END = 4
 
 
-CR = 0x0D
+CR: Final = 0x0D
 
 # More hexadecimal digits than any real chunk needs are an attack on integers (RFC 9112 section 7.1).
-CHUNK_SIZE_DIGITS = 15
+CHUNK_SIZE_DIGITS: Final = 15
 
 # Size and extensions of one chunk; and the extensions of a whole body, which carry nothing that anybody here reads.
-CHUNK_LINE_BYTES = 4096
-CHUNK_EXTENSIONS_BYTES = 16 * 1024
+CHUNK_LINE_BYTES: Final = 4096
+CHUNK_EXTENSIONS_BYTES: Final = 16 * 1024
 
 
 class ChunkedBody:

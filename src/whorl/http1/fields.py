@@ -9,6 +9,8 @@ connection handling.
 
 from __future__ import annotations
 
+from typing import Final
+
 from whorl.http1.grammar import FIELD_VALUE_TABLE, TOKEN, check_host
 from whorl.http1.refusal import Refusal
 
@@ -30,9 +32,17 @@ Field = tuple[bytes, bytes]
 
 # What a field decides about its message; everything else is PLAIN and only passed on. PROXIED are those in which a
 # proxy tells of its client: marked here, so that a request without them costs nothing.
-PLAIN, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE, UPGRADE, PROXIED = range(9)
+PLAIN: Final = 0
+HOST: Final = 1
+CONTENT_LENGTH: Final = 2
+TRANSFER_ENCODING: Final = 3
+CONNECTION: Final = 4
+EXPECT: Final = 5
+TE: Final = 6
+UPGRADE: Final = 7
+PROXIED: Final = 8
 
-MARKS = {
+MARKS: Final = {
     b"host": HOST,
     b"content-length": CONTENT_LENGTH,
     b"transfer-encoding": TRANSFER_ENCODING,
@@ -50,7 +60,7 @@ MARKS = {
 
 # Names whose lines repeat and carry no secret. Not here on purpose: cookie, authorization, referer, forwarded,
 # x-forwarded-for, anything that names one person or one request.
-REPEATING = """
+REPEATING: Final = """
 accept accept-charset accept-encoding accept-language cache-control connection content-encoding content-length
 content-type dnt expect host origin pragma priority sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness
 sec-ch-ua-full-version-list sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform sec-ch-ua-platform-version
@@ -70,10 +80,10 @@ def _known_names() -> dict[bytes, tuple[bytes, int, bool]]:
     return known
 
 
-NAMES = _known_names()
+NAMES: Final = _known_names()
 
-REMEMBERED_LINES = 1024
-REMEMBERED_LINE_BYTES = 512
+REMEMBERED_LINES: Final = 1024
+REMEMBERED_LINE_BYTES: Final = 512
 
 
 class FieldLines:

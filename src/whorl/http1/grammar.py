@@ -10,6 +10,7 @@ are checked by the same rules. It must not know connections, limits or statuses 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from whorl.http1.refusal import Refusal
 
@@ -21,29 +22,29 @@ def table(allowed: bytes) -> bytes:
     return bytes(octet if octet in allowed else allowed[0] for octet in range(256))
 
 
-ALPHA = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-DIGITS = b"0123456789"
-HEX = DIGITS + b"abcdefABCDEF"
+ALPHA: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGITS: Final = b"0123456789"
+HEX: Final = DIGITS + b"abcdefABCDEF"
 
 # token = 1*tchar (RFC 9110 section 5.6.2)
-TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + ALPHA
+TOKEN: Final = b"!#$%&'*+-.^_`|~" + DIGITS + ALPHA
 
 # field-value = *field-content, of VCHAR, obs-text, SP and HTAB (RFC 9110 section 5.5). NUL, CR, LF and the other
 # controls are left out.
-FIELD_VALUE_TABLE = table(b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)))
+FIELD_VALUE_TABLE: Final = table(b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)))
 
 # request-target (RFC 9112 section 3.2). RFC 3986 allows less than VCHAR, but browsers send `|`, `"`, `{` and the like
 # in queries; none of them is ambiguous. "#" would start a fragment, which a request-target has not.
-TARGET_TABLE = table(bytes(octet for octet in range(0x21, 0x7F) if octet != 0x23))
+TARGET_TABLE: Final = table(bytes(octet for octet in range(0x21, 0x7F) if octet != 0x23))
 
 # reg-name (RFC 3986 section 3.2.2) without the comma: "a,b" is a list in every other field, and no host has such a
 # name.
-REG_NAME = b"-._~%!$&'()*+;=" + DIGITS + ALPHA
-IPV6_ADDRESS = HEX + b":."
+REG_NAME: Final = b"-._~%!$&'()*+;=" + DIGITS + ALPHA
+IPV6_ADDRESS: Final = HEX + b":."
 
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ) (RFC 9112 section 7.1.1), a value being a
 # token or a quoted-string (RFC 9110 section 5.6.4). Rare and short, so a pattern may say it.
-CHUNK_EXT = re.compile(
+CHUNK_EXT: Final = re.compile(
     rb"""(?: [ \t]* ; [ \t]* TOKEN+ (?: [ \t]* = [ \t]* (?: TOKEN+ | " (?: QDTEXT | \\ QUOTED )* " ) )? )*""".replace(
         b"TOKEN", b"[%b]" % re.escape(TOKEN)
     )

@@ -9,6 +9,7 @@ belongs. Called by `reader`. It must not know buffers or sockets.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from whorl.http1.fields import (
     CONNECTION,
@@ -28,14 +29,14 @@ from whorl.http1.refusal import Refusal
 __all__ = ["CHUNKED", "Limits", "RequestHead", "check_request_line", "parse_head"]
 
 # What stands in RequestHead.body_bytes where the length is not known beforehand.
-CHUNKED = -1
+CHUNKED: Final = -1
 
-SLASH = 0x2F
+SLASH: Final = 0x2F
 
-METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")}
+METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")}
 
 # A Content-Length longer than this is no length but an attack on somebody's integers (RFC 9110 section 8.6).
-CONTENT_LENGTH_DIGITS = 18
+CONTENT_LENGTH_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)

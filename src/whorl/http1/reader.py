@@ -7,6 +7,8 @@ sent ahead of their answers wait in the buffer until the connection asks for the
 
 from __future__ import annotations
 
+from typing import Final
+
 from whorl.http1.body import ChunkedBody, LengthBody
 from whorl.http1.fields import FieldLines
 from whorl.http1.grammar import TOKEN
@@ -15,16 +17,16 @@ from whorl.http1.refusal import Refusal
 
 __all__ = ["RequestReader"]
 
-NO_BODY = LengthBody(0)
+NO_BODY: Final = LengthBody(0)
 
 # RFC 9112 section 2.2 wants at least one empty line tolerated before a request line; a client that sends many is not
 # speaking HTTP.
-EMPTY_LINES = 4
+EMPTY_LINES: Final = 4
 
 # As much of a refused request line is shown as tells what it was; all of it is for those that are served.
-SHOWN_BYTES = 1024
+SHOWN_BYTES: Final = 1024
 
-CR = 0x0D
+CR: Final = 0x0D
 
 
 class RequestReader:

@@ -8,6 +8,7 @@ decided by the connection, who knows the request.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from whorl.http1.refusal import Refusal
 
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 # RFC 9110 section 15, and the IANA registry where it says more. The phrase is for people; no client may depend on it.
-REASONS = {
+REASONS: Final = {
     100: b"Continue",
     101: b"Switching Protocols",
     102: b"Processing",
@@ -88,12 +89,12 @@ REASONS = {
     511: b"Network Authentication Required",
 }
 
-STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"")) for status in range(100, 600)}
+STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"")) for status in range(100, 600)}
 
-CHUNKED_LINE = b"transfer-encoding: chunked\r\n"
-CLOSE_LINE = b"connection: close\r\n"
-KEEP_ALIVE_LINE = b"connection: keep-alive\r\n"
-UPGRADE_LINE = b"connection: upgrade\r\n"
+CHUNKED_LINE: Final = b"transfer-encoding: chunked\r\n"
+CLOSE_LINE: Final = b"connection: close\r\n"
+KEEP_ALIVE_LINE: Final = b"connection: keep-alive\r\n"
+UPGRADE_LINE: Final = b"connection: upgrade\r\n"
 
 
 def status_line(status: int) -> bytes:

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from whorl.asgi.exchange import Exchange, Our
 from whorl.asgi.fields import HAS_CLOSE, HAS_UPGRADE, FieldTable
+from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COUNTED, Framing
 from whorl.asgi.scope import PeerFacts, http_scope
-from whorl.asgi.stream import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COUNTED, Framing
 from whorl.asgi.websocket import Session
 from whorl.http1.head import RequestHead
 from whorl.http1.reader import RequestReader

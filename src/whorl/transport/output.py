@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import cast
+from typing import Final, cast
 
 from whorl.platform import reset_on_close
 from whorl.transport.shared import Shared
@@ -18,12 +18,12 @@ from whorl.transport.shared import Shared
 __all__ = ["LARGE_BYTES", "Output", "small_reads"]
 
 # From here on, copying into one buffer costs more than handing over two.
-LARGE_BYTES = 32 * 1024
-FLUSH_BYTES = 64 * 1024
+LARGE_BYTES: Final = 32 * 1024
+FLUSH_BYTES: Final = 64 * 1024
 
 # The transport of asyncio asks for 256 KiB per read, which glibc serves with mmap, mremap and munmap: 7 system calls
 # for a request instead of 3.
-READ_BYTES = 64 * 1024
+READ_BYTES: Final = 64 * 1024
 
 
 class Output(asyncio.Protocol):

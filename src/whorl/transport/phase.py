@@ -11,6 +11,7 @@ A head that comes whole goes from FRESH or IDLE straight to EXCHANGE. Used by `c
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 __all__ = [
     "CLOSED",
@@ -52,4 +53,13 @@ class Phase(IntEnum):
     """Nothing."""
 
 
-HANDSHAKE, FRESH, HEAD, EXCHANGE, DRAINING, IDLE, UPGRADED, LINGERING, CLOSING, CLOSED = Phase
+HANDSHAKE: Final = Phase.HANDSHAKE
+FRESH: Final = Phase.FRESH
+HEAD: Final = Phase.HEAD
+EXCHANGE: Final = Phase.EXCHANGE
+DRAINING: Final = Phase.DRAINING
+IDLE: Final = Phase.IDLE
+UPGRADED: Final = Phase.UPGRADED
+LINGERING: Final = Phase.LINGERING
+CLOSING: Final = Phase.CLOSING
+CLOSED: Final = Phase.CLOSED
