@@ -32,12 +32,12 @@ from whorl.http1.writer import (
     refusal_response,
 )
 from whorl.observe.failures import bug
-from whorl.observe.quoting import quote_text
 from whorl.transport import upgrade
 from whorl.transport.entrance import Entrance
 from whorl.transport.filesend import send_file
 from whorl.transport.output import LARGE_BYTES, Output
 from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, UPGRADED, Phase
+from whorl.transport.refusing import busy, tell, too_long
 from whorl.transport.shared import Shared
 from whorl.websocket.deflate import Deflate
 from whorl.websocket.handshake import Handshake, HandshakeRefusal
@@ -244,7 +244,7 @@ class Connection(Output):
             seen = self.seen
         limit = shared.limit_concurrency
         if limit is not None and len(service.running) >= limit:
-            self._refuse_busy(head)
+            self.refuse(busy(), head)
             return
         service.requests += 1
         if service.requests == service.limit_requests:
@@ -513,30 +513,10 @@ class Connection(Output):
             self._linger()  # the request has its response, and a second one would answer nothing
             return
         with_content = head is None or head.method != "HEAD"
-        self._tell_refusal(refusal, head, len(refusal_content(refusal)) if with_content else 0)
+        tell(self, refusal, head, len(refusal_content(refusal)) if with_content else 0)
         self.leave_exchange()
         self._held.append(refusal_response(refusal, shared.defaults.last_lines(0), with_content))
         self._linger()
-
-    def _tell_refusal(self, refusal: Refusal, head: RequestHead | None, content_bytes: int) -> None:
-        """To the access log; and the reason to whoever wants to know, which is nobody as a rule."""
-        service = self.shared.service
-        exchange = self.exchange
-        client = (self.peer if head is None else self.seen).client_text
-        status, log = refusal.status, service.access_log
-        service.logger.debug("%s was refused with %d: %s", quote_text(client) or "a client", status, refusal.reason)
-        if exchange is not None:  # it has its line when it ends, which is now
-            exchange.status, exchange.content_bytes = status, content_bytes
-        elif log is None:
-            pass
-        elif head is None:
-            log.request_refused(client, self.reader.request_line(), status, content_bytes)
-        else:
-            log.response_ended(client, head.method, head.target, head.version, status, content_bytes, 0.0)
-
-    def _refuse_busy(self, head: RequestHead) -> None:
-        reason = "More requests are in flight than this server takes; try again (RFC 9110 section 15.6.4)."
-        self.refuse(Refusal(503, reason, b"retry-after: 1\r\n"), head)
 
     def leave_exchange(self) -> None:
         exchange = self.exchange
@@ -599,8 +579,3 @@ class Connection(Output):
         """Have a WebSocket end, as soon as its application has dealt with what came."""
         if self.phase is UPGRADED and self.websocket is not None:
             self.websocket.server_leaves()
-
-
-def too_long() -> Refusal:
-    """What answers a request body beyond the limit."""
-    return Refusal(413, "The request body is longer than this server takes (RFC 9110 section 15.5.14).")
