@@ -4,17 +4,18 @@ VENV := .venv
 # The other interpreters that this machine has: on the PATH, or through pyenv.
 OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
+NEWEST := $(or $(lastword $(OTHERS)),$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')=$(PYTHON))
 # More processes than two cores: much of what is tested waits.
 PYTEST := -m pytest -n 4 -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint suite others fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions
+.PHONY: serve test lint suite others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
 
-test: lint suite others fuzz package
+test: lint suite others compiled fuzz package
 	@echo "make test: everything passed"
 
 $(VENV)/bin/python:
@@ -36,21 +37,32 @@ lint: $(VENV)/test
 suite: $(VENV)/test
 	$(VENV)/bin/python $(PYTEST)
 
-# Every other CPython that is here runs the suite too, on one loop each, so that all of it stays short. What starts many
-# processes or other programs is tested on one interpreter.
+# Every other CPython that is here runs the suite too, on one loop each, so that all of it stays short; the newest of them
+# with the compiled modules (`compiled`). What starts many processes or other programs is tested on one interpreter.
 ELSEWHERE := --ignore tests/frameworks --ignore tests/supervisor --ignore tests/reload \
 	--ignore tests/server/test_browser.py --ignore tests/server/test_gunicorn.py --ignore tests/server/test_behind_proxies.py \
 	--ignore tests/tls/test_behind_proxies.py
 others: $(VENV)/test
-	@for entry in $(OTHERS); do \
+	@for entry in $(filter-out $(NEWEST),$(OTHERS)); do \
 	  version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version; \
 	  $(VENV)/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] == "'$$version'")' || continue; \
 	  echo "== CPython $$version"; \
 	  [ -x $$venv/bin/python ] || $$python -m venv $$venv || exit 1; \
 	  [ $$venv/test -nt pyproject.toml ] || { $$venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && touch $$venv/test; } || exit 1; \
-	  [ $$version = 3.12 ] && loop=asyncio || loop=uvloop; \
-	  TEST_LOOPS=$$loop $$venv/bin/python $(PYTEST) $(ELSEWHERE) || exit 1; \
+	  TEST_LOOPS=asyncio $$venv/bin/python $(PYTEST) $(ELSEWHERE) || exit 1; \
 	done
+
+# The build with compiled modules, in an environment of its own. tests/test_compiled.py fails if it runs pure.
+compiled: $(VENV)/test
+	@entry=$(NEWEST); version=$${entry%%=*}; python=$${entry#*=}; venv=.venv-$$version-compiled; \
+	$$python -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null && command -v cc >/dev/null \
+	  || { echo "== NOT CHECKED: the compiled modules, for want of a C compiler or Python.h"; exit 0; }; \
+	echo "== CPython $$version, compiled"; \
+	[ -x $$venv/bin/python ] || $$python -m venv $$venv || exit 1; \
+	[ -e $$venv/test ] && [ -z "$$(find src tools pyproject.toml -newer $$venv/test -type f -not -name '*.pyc' -print -quit)" ] || { \
+	  $$venv/bin/python -m pip uninstall --quiet --yes whorl && WHORL_COMPILE=1 $$venv/bin/python -m pip install --quiet \
+	    --disable-pip-version-check '.[test]' && touch $$venv/test; } || exit 1; \
+	WHORL_COMPILE=1 TEST_LOOPS=uvloop $$venv/bin/python $(PYTEST) $(ELSEWHERE)
 
 fuzz: $(VENV)/test
 	$(VENV)/bin/python -m tests.http1.fuzz --seconds 20

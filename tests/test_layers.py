@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "whorl"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-SHARED = {"errors", "platform", "version", "config", "loops", "observe"}
+SHARED = {"compiled", "errors", "platform", "version", "config", "loops", "observe"}
 MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "http1": set(),
     "websocket": set(),
@@ -19,6 +19,7 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "errors": set(),
     "platform": set(),
     "version": set(),
+    "compiled": set(),
     "config": {"errors", "platform"},
     "loops": {"errors", "platform"},
     "observe": {"errors", "platform", "config"},

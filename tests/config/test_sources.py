@@ -172,6 +172,11 @@ def test_an_empty_variable_counts_as_absent(place: Place) -> None:
     assert place.assemble().config.port == 8000
 
 
+def test_what_the_build_was_told_is_no_setting(place: Place) -> None:
+    place.environment = {"WHORL_COMPILE": "1"}
+    assert place.assemble().config == place.assemble({}).config
+
+
 def test_a_list_in_the_environment_has_an_item_per_line(place: Place) -> None:
     place.environment = {"WHORL_HEADERS": "X-A: b c, d\nX-B: e"}
     assert place.assemble().config.headers == ((b"x-a", b"b c, d"), (b"x-b", b"e"))

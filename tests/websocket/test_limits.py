@@ -47,13 +47,17 @@ def compressed(data: bytes, opcode: int = BINARY) -> bytes:
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """How much memory some work takes at its worst."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    """How much memory some work takes at its worst. It is done three times, and the least of them counts: what other
+    threads of the test runner take meanwhile is counted too."""
+    peaks = []
+    for _ in range(3):
+        tracemalloc.start()
+        try:
+            work()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return min(peaks)
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -133,9 +137,11 @@ def test_a_bomb_is_stopped_while_it_is_inflated(drop_bytes: int) -> None:
 def test_small_parts_cost_little_more_than_the_message(kind: Callable[[int, None], Message], part_bytes: int) -> None:
     whole = bytes(range(128)) * 1000
     parts = drip(whole, part_bytes)
-    message = kind(LIMIT_BYTES, None)
+    message: Message
 
     def receive() -> None:
+        nonlocal message
+        message = kind(LIMIT_BYTES, None)
         for part in parts:
             message.add(part)
 

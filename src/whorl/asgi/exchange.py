@@ -9,16 +9,28 @@ know how octets are framed, nor any socket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from enum import IntEnum
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from whorl.asgi.files import open_file
+from whorl.asgi.call import drained, receive, run, send, send_path
 from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, frame_nothing
 from whorl.asgi.service import Service, start_task
+from whorl.asgi.states import (
+    COMING,
+    COMPLETE,
+    CUT,
+    ENDED,
+    EXPECTING,
+    SENDING,
+    STARTED,
+    TOLD,
+    TRAILERS,
+    WAITING,
+)
 from whorl.asgi.stream import ClientLeft, Stream
 from whorl.asgi.types import Message
+from whorl.compiled import mypyc_attr
 from whorl.http1.head import RequestHead
 from whorl.observe.failures import application_failed
 
@@ -32,53 +44,7 @@ FINAL: Final = frozenset(range(200, 600))
 CLIENT_LEFT: Final = 499
 
 
-class Our(IntEnum):
-    """How far our response has come. `Exchange.STEPS` tells which messages each state takes."""
-
-    WAITING = 0
-    """The application has said nothing."""
-    STARTED = 1
-    """It has sent http.response.start; the head waits for the first content, so that both leave in one write."""
-    SENDING = 2
-    """The head has left."""
-    TRAILERS = 3
-    """The content is complete, the trailers are not."""
-    OPEN = 4
-    """It was the acceptance of a WebSocket, which is open (`whorl.asgi.websocket`)."""
-    COMPLETE = 5
-    """The response is complete."""
-    CUT = 6
-    """It never will be: the client left, or the response was cut."""
-
-
-WAITING: Final = Our.WAITING
-STARTED: Final = Our.STARTED
-SENDING: Final = Our.SENDING
-TRAILERS: Final = Our.TRAILERS
-OPEN: Final = Our.OPEN
-COMPLETE: Final = Our.COMPLETE
-CUT: Final = Our.CUT
-
-
-class Their(IntEnum):
-    """How far their request has come to the application."""
-
-    EXPECTING = 0
-    """The client waits for 100 before it sends the body."""
-    COMING = 1
-    """The body is not all here."""
-    ENDED = 2
-    """It is all here, but the application has not been told so."""
-    TOLD = 3
-    """The application has seen the end; what it waits for now is the disconnect."""
-
-
-EXPECTING: Final = Their.EXPECTING
-COMING: Final = Their.COMING
-ENDED: Final = Their.ENDED
-TOLD: Final = Their.TOLD
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange:
     """One request, its response, and the application's call between them.
 
@@ -117,6 +83,11 @@ class Exchange:
     _buffered_bytes: int
     _with_content: bool
 
+    # Coroutines, which stay Python's own where this is compiled.
+    receive: ClassVar[Callable[[Exchange], Coroutine[Any, Any, Message]]] = receive
+    send: ClassVar[Callable[[Exchange, Message], Coroutine[Any, Any, None]]] = send
+    drained: ClassVar[Callable[[Exchange], Coroutine[Any, Any, None]]] = drained
+
     def __init__(self, service: Service, stream: Stream, head: RequestHead, scope: dict[str, Any]) -> None:
         self.service = service
         self.stream = stream
@@ -136,46 +107,29 @@ class Exchange:
     def start(self) -> None:
         """Call the application in a task of its own, in a fresh copy of the server's context."""
         service = self.service
-        task = start_task(self._run(), loop=service.loop, context=service.context.copy())
+        task = start_task(run(self), loop=service.loop, context=service.context.copy())
         if not task.done():
             self.task = task
             service.running.add(self)
 
-    async def _run(self) -> None:
-        try:
-            await self.service.app(self.scope, self.receive, self.send)
-        except Exception as error:
-            self._raised(error)
-        except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
-                self._raised(error)  # it awaited something that was cancelled; nobody cancelled the exchange
-                return
-            # The server leaves and cannot wait any longer, or the interpreter is ending.
-            self._fail(503)
-            raise
-        else:
-            if self.our_state < COMPLETE:
-                self._returned_early()
-        finally:
-            self.service.running.discard(self)
-
-    def _raised(self, error: BaseException) -> None:
+    def raised(self, error: BaseException) -> None:
+        """The application failed."""
         head = self.head
         if self.our_state is CUT and speaks_of_leaving(error):
             self.service.logger.debug("the client left during %s %r", head.method, head.target)
         else:
             application_failed(self.service.logger, error, head.method, head.target)
-        self._fail(500)
+        self.fail(500)
 
-    def _returned_early(self) -> None:
+    def returned_early(self) -> None:
+        """The application returned, and its response is not complete."""
         head = self.head
         self.service.logger.error(
             "the application returned without completing its response to %s %r", head.method, head.target.decode()
         )
-        self._fail(500)
+        self.fail(500)
 
-    def _fail(self, status: int) -> None:
+    def fail(self, status: int) -> None:
         """Answer with a status if nothing has left, else cut the response so that the client can tell (RFC 9112
         section 8)."""
         state = self.our_state
@@ -193,30 +147,30 @@ class Exchange:
 
     # What the application receives
 
-    async def receive(self) -> Message:
-        """ASGI receive(): the request body as it comes, then http.disconnect."""
-        while self.our_state is not COMPLETE:
-            pieces = self._body_pieces
-            if pieces:
-                body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-                self._body_pieces = None
-                more_body = self.their_state is COMING
-                if more_body:
-                    self.stream.resume_reading()
-                else:
-                    self.their_state = TOLD
-                return {"type": "http.request", "body": body, "more_body": more_body}
-            if self.their_state is ENDED:
+    def next_message(self) -> Message | None:
+        """What receive() returns: the request body as it comes, then http.disconnect. None while it has to wait."""
+        if self.our_state is COMPLETE:
+            return {"type": "http.disconnect"}
+        pieces = self._body_pieces
+        if pieces:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._body_pieces = None
+            more_body = self.their_state is COMING
+            if more_body:
+                self.stream.resume_reading()
+            else:
                 self.their_state = TOLD
-                return {"type": "http.request", "body": b"", "more_body": False}
-            if self.our_state is CUT:
-                break
-            if self.their_state is EXPECTING:
-                self.their_state = COMING
-                if self.our_state <= STARTED:
-                    self.stream.send_interim(100, ())
-            await self._wait()
-        return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": body, "more_body": more_body}
+        if self.their_state is ENDED:
+            self.their_state = TOLD
+            return {"type": "http.request", "body": b"", "more_body": False}
+        if self.our_state is CUT:
+            return {"type": "http.disconnect"}
+        if self.their_state is EXPECTING:
+            self.their_state = COMING
+            if self.our_state <= STARTED:
+                self.stream.send_interim(100, ())
+        return None
 
     def deliver(self, data: bytes, complete: bool) -> bool:
         """Take a piece of the request body from the connection.
@@ -262,17 +216,17 @@ class Exchange:
 
     # What the application sends
 
-    async def send(self, message: Message) -> None:
-        """ASGI send(). Returns when the carrier is below its high-water mark."""
+    def hear(self, message: Message) -> Awaitable[None] | None:
+        """Take a message of the application's. Returns what it is to wait for, if there is anything."""
         step = STEPS[self.our_state].get(message["type"])
         if step is None:
             self._out_of_order(message["type"])
+            waiting = None
         else:
             waiting = step(self, message)
-            if waiting is not None:
-                await waiting
-        if self.stream.writing_blocked and self.our_state < COMPLETE:
-            await self.drained()
+        if waiting is None and self.stream.writing_blocked and self.our_state < COMPLETE:
+            return drained(self)
+        return waiting
 
     def _out_of_order(self, kind: str) -> None:
         if self.our_state is CUT:
@@ -373,19 +327,24 @@ class Exchange:
         if lines and self.head.version != "1.0":
             self.stream.send_interim(103, lines)
 
-    async def _send_path(self, message: Message) -> None:
+    def _send_path(self, message: Message) -> Awaitable[None]:
         """http.response.pathsend: the file is the content, and ends it."""
-        file, size_bytes = open_file(message["path"])
-        with file:
-            if self._declared_bytes < 0:
-                self._declared_bytes = size_bytes
-                self._lines.append(self.stream.fields.check(b"content-length", b"%d" % size_bytes)[0])
-            elif self._declared_bytes != size_bytes:
-                raise RuntimeError(f"the file has {size_bytes} octets, and Content-Length says {self._declared_bytes}")
-            self._first_content({"more_body": True})
-            if self._with_content and size_bytes:
-                await self.stream.send_file(file, 0, size_bytes)
-                self.content_bytes = size_bytes
+        return send_path(self, message["path"])
+
+    def begin_file(self, size_bytes: int) -> bool:
+        """Send the head of a response whose content is a file. Returns whether there is content."""
+        if self._declared_bytes < 0:
+            self._declared_bytes = size_bytes
+            self._lines.append(self.stream.fields.check(b"content-length", b"%d" % size_bytes)[0])
+        elif self._declared_bytes != size_bytes:
+            raise RuntimeError(f"the file has {size_bytes} octets, and Content-Length says {self._declared_bytes}")
+        self._first_content({"more_body": True})
+        return self._with_content
+
+    def end_file(self, size_bytes: int) -> None:
+        """Such a response is complete; raises ClientLeft where it never will be."""
+        if self._with_content:
+            self.content_bytes = size_bytes
         if self.our_state is not SENDING:
             raise ClientLeft
         self._content_ended()
@@ -415,20 +374,13 @@ class Exchange:
         """The carrier has fallen below its low-water mark."""
         self._wake()
 
-    async def drained(self) -> None:
-        """Wait until the client has read enough. Raises ClientLeft where it never will."""
-        stream = self.stream
-        while stream.writing_blocked and self.our_state < COMPLETE:
-            await self._wait()
-        if self.our_state is CUT:
-            raise ClientLeft
-
-    async def _wait(self) -> None:
+    def waiter(self) -> asyncio.Future[None]:
+        """A future that is done when something has changed."""
         waiter = self.service.loop.create_future()
         if self._waiters is None:
             self._waiters = []
         self._waiters.append(waiter)
-        await waiter
+        return waiter
 
     def _wake(self) -> None:
         waiters = self._waiters

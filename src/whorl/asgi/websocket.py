@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from whorl.asgi.arrival import Arrival
+from whorl.asgi.call import run
 from whorl.asgi.carrier import Carrier
-from whorl.asgi.exchange import COMPLETE, CUT, OPEN, TOLD, Exchange, as_bytes
+from whorl.asgi.exchange import Exchange, as_bytes
 from whorl.asgi.service import Service, start_task
 from whorl.asgi.shutdown import FAREWELL, Farewell
+from whorl.asgi.states import COMPLETE, CUT, OPEN, TOLD
 from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
 from whorl.asgi.types import Message
 from whorl.http1.head import RequestHead
@@ -141,7 +143,7 @@ class Session(Exchange):
         service = self.service
         context = service.context.copy()
         context.run(FAREWELL.set, self._farewell)
-        task = start_task(self._run(), loop=service.loop, context=context)
+        task = start_task(run(self), loop=service.loop, context=context)
         if not task.done():
             self.task = task
             service.running.add(self)
@@ -388,17 +390,17 @@ class Session(Exchange):
             if self._is_paused:
                 self._go_on()
 
-    def _returned_early(self) -> None:
+    def returned_early(self) -> None:
         if self.our_state is OPEN:
             self._close(NORMAL, "")  # it has said all it had to say
         else:
-            super()._returned_early()
+            super().returned_early()
 
-    def _fail(self, status: int) -> None:
+    def fail(self, status: int) -> None:
         if self.our_state is OPEN:
             self._close(INTERNAL_ERROR if status == 500 else SERVICE_RESTART, "" if status == 500 else LEAVING)
         else:
-            super()._fail(status)
+            super().fail(status)
 
     # What the carrier tells
 

@@ -19,6 +19,7 @@ import click
 
 from whorl.cli.options import ServeCommand, setting_parameters, written_settings
 from whorl.cli.table import settings_table
+from whorl.compiled import compiled_modules
 from whorl.config.names import missing_option
 from whorl.config.sources import assemble
 from whorl.errors import ConfigError, WhorlError
@@ -110,7 +111,9 @@ def loops(context: click.Context) -> int:
 def version() -> str:
     """Whorl's version, and what it runs on."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"whorl {__version__}, {python}, {platform.platform()}"
+    compiled = ", ".join(name.removeprefix("whorl.") for name in compiled_modules())
+    how = f"compiled: {compiled}" if compiled else "pure Python"
+    return f"whorl {__version__}, {python}, {platform.platform()}\n{how}"
 
 
 serve_command: Final = ServeCommand(

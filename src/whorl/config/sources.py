@@ -23,6 +23,8 @@ from whorl.errors import ConfigError
 __all__ = ["CONFIG_VARIABLE", "Assembled", "assemble"]
 
 CONFIG_VARIABLE: Final = ENVIRONMENT_PREFIX + "CONFIG"
+# That one names the file; the other is the build's (tools/build_hook.py), and may still be set.
+NOT_SETTINGS: Final = {CONFIG_VARIABLE, ENVIRONMENT_PREFIX + "COMPILE"}
 
 PLATFORM_VARIABLES: Final = {"workers": "WEB_CONCURRENCY"}
 """What platforms set by themselves, and other servers read as well; it counts less than anything written for Whorl."""
@@ -119,7 +121,7 @@ def from_environment(
     found: dict[str, Written] = {}
     for variable, raw in environment.items():
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE or not raw:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in NOT_SETTINGS or not raw:
             continue
         if name in SETTINGS and variable == SETTINGS[name].variable:
             found[name] = Written(raw, variable, origins.get(variable, variable))

@@ -12,11 +12,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from whorl.asgi.exchange import Exchange, Our
+from whorl.asgi.exchange import Exchange
 from whorl.asgi.fields import HAS_CLOSE, HAS_UPGRADE, FieldTable
 from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COUNTED, Framing
 from whorl.asgi.scope import PeerFacts, http_scope
+from whorl.asgi.states import Our
 from whorl.asgi.websocket import Session
+from whorl.compiled import mypyc_attr
 from whorl.http1.head import RequestHead
 from whorl.http1.reader import RequestReader
 from whorl.http1.refusal import Refusal
@@ -45,6 +47,7 @@ from whorl.websocket.handshake import Handshake, HandshakeRefusal
 __all__ = ["Connection"]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection(Output):
     """Serves one client.
 

@@ -11,7 +11,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from whorl.asgi.exchange import Exchange, Our
+from whorl.asgi.exchange import Exchange
+from whorl.asgi.states import Our
 from whorl.asgi.stream import ClientLeft
 from whorl.platform import HERE
 

@@ -12,6 +12,7 @@ import asyncio
 import os
 from typing import Final, cast
 
+from whorl.compiled import mypyc_attr
 from whorl.platform import reset_on_close
 from whorl.transport.shared import Shared
 
@@ -26,6 +27,7 @@ FLUSH_BYTES: Final = 64 * 1024
 READ_BYTES: Final = 64 * 1024
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Output(asyncio.Protocol):
     """Writes for a connection.
 

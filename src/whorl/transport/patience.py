@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from whorl.asgi.exchange import Our
+from whorl.asgi.states import Our
 from whorl.http1.refusal import Refusal
 from whorl.platform import peer_is_gone
 from whorl.transport.keepalive import check_websocket

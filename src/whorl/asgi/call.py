@@ -1,0 +1,77 @@
+"""The coroutines of an exchange: the application's call, and what the application awaits in it.
+
+There is little in them: what is said and heard is the exchange's business (`exchange`), which never waits. They stand
+apart because they stay interpreted where the exchange is compiled: an application, its framework and its debugger
+expect coroutines of Python's own. Called by `exchange` and, through it, by the application. They must not know how
+anything is carried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from whorl.asgi.files import open_file
+from whorl.asgi.states import COMPLETE, CUT
+from whorl.asgi.stream import ClientLeft
+from whorl.asgi.types import Message
+
+if TYPE_CHECKING:
+    from whorl.asgi.exchange import Exchange
+
+__all__ = ["drained", "receive", "run", "send", "send_path"]
+
+
+async def run(exchange: Exchange) -> None:
+    """Call the application, and answer for it where it fails."""
+    service = exchange.service
+    try:
+        await service.app(exchange.scope, exchange.receive, exchange.send)
+    except Exception as error:
+        exchange.raised(error)
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+            exchange.raised(error)  # it awaited something that was cancelled; nobody cancelled the exchange
+            return
+        # The server leaves and cannot wait any longer, or the interpreter is ending.
+        exchange.fail(503)
+        raise
+    else:
+        if exchange.our_state < COMPLETE:
+            exchange.returned_early()
+    finally:
+        service.running.discard(exchange)
+
+
+async def receive(exchange: Exchange) -> Message:
+    """ASGI receive()."""
+    while True:
+        message = exchange.next_message()
+        if message is not None:
+            return message
+        await exchange.waiter()
+
+
+async def send(exchange: Exchange, message: Message) -> None:
+    """ASGI send(). Returns when the carrier is below its high-water mark."""
+    waiting = exchange.hear(message)
+    if waiting is not None:
+        await waiting
+
+
+async def send_path(exchange: Exchange, path: Any) -> None:
+    """Send a file as content. Raises ClientLeft where the client does not wait for its end."""
+    file, size_bytes = open_file(path)
+    with file:
+        if exchange.begin_file(size_bytes) and size_bytes:
+            await exchange.stream.send_file(file, 0, size_bytes)
+        exchange.end_file(size_bytes)
+
+
+async def drained(exchange: Exchange) -> None:
+    """Wait until the client has read enough. Raises ClientLeft where it never will."""
+    while exchange.stream.writing_blocked and exchange.our_state < COMPLETE:
+        await exchange.waiter()
+    if exchange.our_state is CUT:
+        raise ClientLeft
