@@ -1,10 +1,11 @@
 """`make bench-workers`: one worker beside two, and one queue of new connections for all beside a queue for each
 (--reuse-port).
 
-All are under the same load, some of what one worker can do, so that there is time to spare, and what counts is the CPU
-time per request: two workers that need 1/0.85 of it do 1.7 times as much with two cores. Where the machine has a third
-CPU for the load, requests per second are measured as well. How even the load is spread is the busiest worker's
-part of the CPU time of all workers.
+Each worker is under the same load, some of what it can do, so that there is time to spare, and what counts is the CPU
+time per request: two workers that need 1/0.85 of it do 1.7 times as much with two cores. (A worker that has less to do
+takes less from each turn of its loop, and pays more for a request: one at 40 % and two at 20 % do not compare.) Where
+the machine has a third CPU for the load, requests per second are measured as well. How even the load is spread is the
+busiest worker's part of the CPU time of all workers.
 
 LOOP= is the loop, uvloop by default; ROUNDS= and SECONDS= as for `make bench`.
 """
@@ -35,10 +36,11 @@ __all__ = ["Found", "main", "report"]
 
 ONE, SHARED, OWN = "1 worker", "2 workers, one queue", "2 workers, a queue each"
 WAYS = {ONE: (), SHARED: ("--workers", "2"), OWN: ("--workers", "2", "--reuse-port")}
+WORKERS = {ONE: 1, SHARED: 2, OWN: 2}
 ROWS = ("hello", "newconn")
 ROUNDS, SECONDS = 5, 2
 LOAD = 0.4
-"""Which part of one worker's capacity is asked of all: the load has to fit beside the workers on two CPUs."""
+"""Which part of its capacity is asked of each worker: the load has to fit beside the workers on two CPUs."""
 START_SECONDS, LOOK_SECONDS, IDLE = 60.0, 0.5, 0.05
 """How long workers may take to start; how often to look; which part of a CPU is next to nothing."""
 BAR = 1.7
@@ -74,7 +76,7 @@ def main() -> None:
             for number in range(rounds):
                 tell(f"round {number + 1} of {rounds}, {row.title}")
                 for way, server in in_turn(servers, number):
-                    found[name, way].append(measure(server, row, terms, pause_ms))
+                    found[name, way].append(measure(server, row, terms, max(1, pause_ms // WORKERS[way])))
     print(f"Whorl on {loop}, workers on CPUs {sorted(terms.cores.servers)}, load on CPU {terms.cores.load}\n")
     print(report(found))
 
@@ -160,9 +162,8 @@ def report(found: Mapping[tuple[str, str], Sequence[Found]]) -> str:
 
 def times_one(found: Mapping[tuple[str, str], Sequence[Found]], name: str, way: str) -> float:
     """How much of one worker's work these do with a core each: the median of the rounds' ratios."""
-    workers = 1 if way == ONE else 2
     pairs = zip(found[name, ONE], found[name, way], strict=True)
-    return statistics.median(workers * one.cost_us / this.cost_us for one, this in pairs)
+    return statistics.median(WORKERS[way] * one.cost_us / this.cost_us for one, this in pairs)
 
 
 if __name__ == "__main__":
