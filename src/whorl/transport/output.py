@@ -85,10 +85,10 @@ class Output(asyncio.Protocol):
         """Have what is held leave when the turn of the loop ends."""
         if not self._flush_planned:
             self._flush_planned = True
-            service = self.shared.service
-            service.loop.call_soon(self._flush_turn, context=service.context)
+            self.shared.plan_flush(self)
 
-    def _flush_turn(self) -> None:
+    def end_turn(self) -> None:
+        """The turn of the loop ends, and what is held leaves."""
         self._flush_planned = False
         self.flush()
 

@@ -18,10 +18,12 @@ from whorl.asgi.websocket import WebSocketLimits
 from whorl.http1.fields import FieldLines
 from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
+from whorl.observe.failures import bug
 from whorl.transport.phase import Phase
 
 if TYPE_CHECKING:
     from whorl.transport.connection import Connection
+    from whorl.transport.output import Output
 
 __all__ = ["Deadlines", "Shared"]
 
@@ -98,6 +100,7 @@ class Shared:
         keeps_alive: whether a connection may outlive its exchange.
         connections: the open ones.
         changed: done when a connection has closed, for who waits until all have.
+        unflushed: those that hold what is to leave when the turn of the loop ends.
     """
 
     service: Service
@@ -116,5 +119,24 @@ class Shared:
     keeps_alive: bool = True
     connections: set[Connection] = field(default_factory=set)
     changed: asyncio.Future[None] | None = None
+    unflushed: list[Output] = field(default_factory=list)
     lines: FieldLines = field(default_factory=FieldLines)
     fields: FieldTable = field(default_factory=lambda: FieldTable(encode_field))
+
+    def plan_flush(self, output: Output) -> None:
+        """Have what an output holds leave when the turn of the loop ends. One callback does it for all: an event that
+        goes to many clients goes in one turn."""
+        if not self.unflushed:
+            self.service.loop.call_soon(self.flush_all, context=self.service.context)
+        self.unflushed.append(output)
+
+    def flush_all(self) -> None:
+        """The turn of the loop ends."""
+        unflushed = self.unflushed
+        self.unflushed = []
+        for output in unflushed:
+            try:
+                output.end_turn()
+            except Exception as error:  # of one transport; the others are not to pay for it
+                bug(self.service.logger, error)
+                output.reset()
