@@ -45,10 +45,16 @@ def inspect(server: Process, trusting: ssl.SSLContext) -> dict[str, int]:
         return found
 
 
-def nothing_left(server: Process, trusting: ssl.SSLContext, before: dict[str, int]) -> bool:
-    """Whether it holds no more than before. It may be less: a connection of the test before was closing then."""
-    now = inspect(server, trusting)
-    return all(now[kind] <= before[kind] for kind in now)
+def settled(server: Process, trusting: ssl.SSLContext) -> dict[str, int]:
+    """The same, once the connections of the tests before have gone, and only the one that asks is left."""
+
+    def alone() -> dict[str, int] | None:
+        now = inspect(server, trusting)
+        return now if sum(count for kind, count in now.items() if kind.endswith("Connection")) == 1 else None
+
+    found = until(alone)
+    assert found is not None
+    return found
 
 
 class TestBodies:
@@ -217,7 +223,7 @@ class TestTheEnd:
 
 class TestTheHandshake:
     def test_half_of_one_leaves_nothing_behind(self, hasty: Process, loop_name: str, trusting: ssl.SSLContext) -> None:
-        before = inspect(hasty, trusting)
+        before = settled(hasty, trusting)
         open_before = descriptors(hasty)
         to_them = ssl.MemoryBIO()
         with pytest.raises(ssl.SSLWantReadError):
@@ -234,19 +240,19 @@ class TestTheHandshake:
         finally:
             for client in clients:
                 client.close()
-        until(lambda: nothing_left(hasty, trusting, before))
+        until(lambda: inspect(hasty, trusting) == before)
         # One loop lets go of what was closed in batches, whenever more is closed.
         slack = len(clients) if loop_name.startswith("rloop") else 0
         until(lambda: descriptors(hasty) <= open_before + slack)
 
     def test_a_client_that_resets_inside_one_is_forgotten(self, server: Process, trusting: ssl.SSLContext) -> None:
-        before = inspect(server, trusting)
+        before = settled(server, trusting)
         for _ in range(UNFINISHED):
             client = server.connect()
             client.sendall(b"\x16\x03\x01")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-        until(lambda: nothing_left(server, trusting, before))
+        until(lambda: inspect(server, trusting) == before)
 
     def test_plain_http_is_told_so(self, server: Process) -> None:
         with Client(server) as client:
@@ -257,7 +263,7 @@ class TestTheHandshake:
 
     def test_random_records_end_the_connection(self, server: Process, trusting: ssl.SSLContext) -> None:
         chance = random.Random(6)
-        before = inspect(server, trusting)
+        before = settled(server, trusting)
         for _ in range(100):
             with server.connect() as client:
                 header = chance.choice(
@@ -269,7 +275,7 @@ class TestTheHandshake:
                     read_all(client)
                 except ConnectionError:
                     pass
-        until(lambda: nothing_left(server, trusting, before))
+        until(lambda: inspect(server, trusting) == before)
 
     def test_a_damaged_record_ends_the_connection(self, server: Process, trusting: ssl.SSLContext) -> None:
         with TlsClient(server, trusting) as client:
