@@ -35,7 +35,7 @@ class DefaultFields:
         more: further fields from the configuration. A `server` or `date` among them takes the place of ours.
     """
 
-    __slots__ = ("_encode", "_fixed", "_second", "_server_line", "_variants", "_with_date")
+    __slots__ = ("_encode", "_fixed", "_next_second", "_second", "_server_line", "_variants", "_with_date")
 
     def __init__(
         self,
@@ -49,20 +49,21 @@ class DefaultFields:
         self._fixed = b"".join(encode(name, value) for name, value in more)
         self._server_line = encode(b"server", server_name) if server_name and b"server" not in names else b""
         self._with_date = with_date and b"date" not in names
-        self._second = -1
+        self._second = self._next_second = 0.0
         self._variants = (b"", b"", b"", b"")
 
     def last_lines(self, flags: int) -> bytes:
         """The encoded lines to add to a response whose own fields said `flags`, and the empty line that ends its
         head."""
-        second = int(time())
-        if second != self._second:
-            self._refresh(second)
+        now = time()
+        if not self._second <= now < self._next_second:  # a clock may be set back
+            self._refresh(now)
         return self._variants[flags & (HAS_DATE | HAS_SERVER)]
 
-    def _refresh(self, second: int) -> None:
-        self._second = second
-        date = self._encode(b"date", http_date(second)) if self._with_date else b""
+    def _refresh(self, now: float) -> None:
+        self._second = float(int(now))
+        self._next_second = self._second + 1.0
+        date = self._encode(b"date", http_date(now)) if self._with_date else b""
         server = self._server_line
         fixed = self._fixed + b"\r\n"
         self._variants = (server + date + fixed, server + fixed, date + fixed, fixed)

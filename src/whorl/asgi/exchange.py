@@ -9,13 +9,15 @@ know how octets are framed, nor any socket.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context
 from time import perf_counter
 from typing import Any, ClassVar, Final
 
 from whorl.asgi.call import drained, receive, run, send, send_path
 from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, frame_nothing
-from whorl.asgi.service import Service, start_task
+from whorl.asgi.service import Service
 from whorl.asgi.states import (
     COMING,
     COMPLETE,
@@ -31,7 +33,7 @@ from whorl.asgi.states import (
 from whorl.asgi.stream import ClientLeft, Stream
 from whorl.asgi.types import Message
 from whorl.compiled import mypyc_attr
-from whorl.http1.head import RequestHead
+from whorl.http1.head import SAYS_EXPECT, RequestHead
 from whorl.observe.failures import application_failed
 
 __all__ = ["Exchange"]
@@ -39,6 +41,11 @@ __all__ = ["Exchange"]
 
 # Final statuses (RFC 9110 section 15).
 FINAL: Final = frozenset(range(200, 600))
+
+# From Python 3.12 on, a task can start inside the call that makes it, and has ended when that returns if it never
+# waits; on 3.11 it starts in the next turn of the loop.
+STARTS_AT_ONCE: Final = sys.version_info >= (3, 12)
+Task: Final[Callable[..., asyncio.Task[None]]] = asyncio.Task
 
 # What the access log says where the client left before there was a status; nginx's number for it.
 CLIENT_LEFT: Final = 499
@@ -94,7 +101,7 @@ class Exchange:
         self.head = head
         self.scope = scope
         self.our_state = WAITING
-        self.their_state = ENDED if not head.body_bytes else EXPECTING if head.expects_continue else COMING
+        self.their_state = ENDED if not head.body_bytes else EXPECTING if head.says & SAYS_EXPECT else COMING
         self.status = 0
         self.content_bytes = 0
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -104,10 +111,22 @@ class Exchange:
 
     # The application's call
 
-    def start(self) -> None:
-        """Call the application in a task of its own, in a fresh copy of the server's context."""
+    def start(self, context: Context | None = None) -> None:
+        """Call the application in a task of its own.
+
+        The class is called, not `loop.create_task` with an eager factory: so every loop agrees.
+
+        Args:
+            context: what it runs in; without one, a fresh copy of the server's context.
+        """
         service = self.service
-        task = start_task(run(self), loop=service.loop, context=service.context.copy())
+        if context is None:
+            context = service.context.copy()
+        coroutine = run(self)
+        if STARTS_AT_ONCE:
+            task = Task(coroutine, loop=service.loop, context=context, eager_start=True)
+        else:
+            task = Task(coroutine, loop=service.loop, context=context)
         if not task.done():
             self.task = task
             service.running.add(self)

@@ -90,9 +90,10 @@ class FieldTable:
         flags = 0
         declared_bytes = -1
         known = self.known
-        for name, value in headers:
-            entry = known.get((name, value))
+        for pair in headers:
+            entry = known.get(pair) if type(pair) is tuple else None
             if entry is None:
+                name, value = pair
                 entry = self.check(name, value)
             line, mark = entry
             if mark:

@@ -29,13 +29,25 @@ class PeerFacts:
         scheme: "http" or "https".
         tls: what its TLS handshake came to (ASGI TLS extension); None without TLS.
         extensions: what else the scope's extensions tell of the connection, by name.
+        scope: what is the same in all scopes of this peer; made with the first.
         prefix: the path that a proxy took off the target's front; None where nobody says so.
         trusted: whether the peer may speak for another client.
         special: whether there is more to a request of this peer than its head tells.
         client_text: the client for a log line.
     """
 
-    __slots__ = ("client", "client_text", "extensions", "prefix", "scheme", "server", "special", "tls", "trusted")
+    __slots__ = (
+        "client",
+        "client_text",
+        "extensions",
+        "prefix",
+        "scheme",
+        "scope",
+        "server",
+        "special",
+        "tls",
+        "trusted",
+    )
 
     def __init__(
         self,
@@ -52,6 +64,7 @@ class PeerFacts:
         self.tls: dict[str, Any] | None = None
         self.extensions = extensions
         self.prefix = prefix
+        self.scope: dict[str, Any] | None = None
         self.trusted = False
         self.special = bool(extensions) or prefix is not None
         if client is None:
@@ -83,27 +96,25 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     if root_path:
         path = root_path + path
         raw_path = root_path.encode("ascii") + raw_path
-    version = head.version
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
-        "http_version": version,
-        "method": head.method,
-        "scheme": peer.scheme,
-        "path": path,
-        "raw_path": raw_path,
-        "query_string": query,
-        "root_path": root_path,
-        "headers": head.fields,
-        "client": peer.client,
-        "server": peer.server,
-        "extensions": (
-            # HTTP/1.0 has neither interim responses nor trailers.
-            {"http.response.trailers": {}, "http.response.early_hint": {}, "http.response.pathsend": {}}
-            if version != "1.0"
-            else {"http.response.pathsend": {}}
-        ),
-    }
+    common = peer.scope
+    if common is None:
+        common = peer.scope = common_scope(peer, root_path)
+    scope = common.copy()
+    scope["asgi"] = {"version": "3.0", "spec_version": SPEC_VERSION}
+    scope["method"] = head.method
+    scope["path"] = path
+    scope["raw_path"] = raw_path
+    scope["query_string"] = query
+    scope["headers"] = head.fields
+    if head.version != "1.0":
+        scope["extensions"] = {
+            "http.response.trailers": {},
+            "http.response.early_hint": {},
+            "http.response.pathsend": {},
+        }
+    else:  # it has neither interim responses nor trailers
+        scope["http_version"] = "1.0"
+        scope["extensions"] = {"http.response.pathsend": {}}
     if peer.tls is not None:
         scope["extensions"]["tls"] = peer.tls.copy()
     if peer.special:
@@ -111,6 +122,26 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     if service.state is not None:
         scope["state"] = service.state.copy()
     return scope
+
+
+def common_scope(peer: PeerFacts, root_path: str) -> dict[str, Any]:
+    """What is the same in all scopes of one peer, with room for the rest. A copy of it costs less than half of what it
+    costs to make a scope key by key."""
+    return {
+        "type": "http",
+        "asgi": None,
+        "http_version": "1.1",
+        "method": None,
+        "scheme": peer.scheme,
+        "path": None,
+        "raw_path": None,
+        "query_string": None,
+        "root_path": root_path,
+        "headers": None,
+        "client": peer.client,
+        "server": peer.server,
+        "extensions": None,
+    }
 
 
 def _complete(scope: dict[str, Any], peer: PeerFacts, service: Service) -> None:

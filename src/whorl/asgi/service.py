@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whorl.asgi.types import ASGIApp
@@ -20,7 +18,7 @@ from whorl.observe.access import AccessLog
 if TYPE_CHECKING:
     from whorl.asgi.exchange import Exchange
 
-__all__ = ["Service", "start_task"]
+__all__ = ["Service"]
 
 
 class Service:
@@ -96,12 +94,3 @@ class Service:
         """As many requests as were allowed have begun."""
         if self.on_limit is not None:
             self.on_limit()
-
-
-# Starts a coroutine as a task: `start_task(coroutine, loop=loop, context=context)`. From Python 3.12 on it starts at
-# once, and one that never waits has ended when this returns; 3.11 has no eager start. The class is called, not
-# `loop.create_task` with an eager factory: so every loop agrees.
-if sys.version_info >= (3, 12):
-    start_task: Callable[..., asyncio.Task[None]] = partial(asyncio.Task, eager_start=True)
-else:
-    start_task: Callable[..., asyncio.Task[None]] = asyncio.Task

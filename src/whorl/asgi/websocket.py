@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from whorl.asgi.arrival import Arrival
-from whorl.asgi.call import run
 from whorl.asgi.carrier import Carrier
 from whorl.asgi.exchange import Exchange, as_bytes
-from whorl.asgi.service import Service, start_task
+from whorl.asgi.service import Service
 from whorl.asgi.shutdown import FAREWELL, Farewell
 from whorl.asgi.states import COMPLETE, CUT, OPEN, TOLD
 from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
@@ -138,15 +138,12 @@ class Session(Exchange):
         self.closing_since = 0.0
         self.was_pinged = False
 
-    def start(self) -> None:
+    def start(self, context: Context | None = None) -> None:
         """Call the application, in a context in which it can ask for the shutdown, and then says goodbye itself."""
-        service = self.service
-        context = service.context.copy()
+        if context is None:
+            context = self.service.context.copy()
         context.run(FAREWELL.set, self._farewell)
-        task = start_task(run(self), loop=service.loop, context=context)
-        if not task.done():
-            self.task = task
-            service.running.add(self)
+        super().start(context)
 
     # What the application receives
 

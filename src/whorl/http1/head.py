@@ -26,10 +26,33 @@ from whorl.http1.fields import (
 from whorl.http1.grammar import DIGITS, TARGET_TABLE, TOKEN, check_host, tokens
 from whorl.http1.refusal import Refusal
 
-__all__ = ["CHUNKED", "Limits", "RequestHead", "check_request_line", "parse_head"]
+__all__ = [
+    "CHUNKED",
+    "SAYS_CLOSE",
+    "SAYS_EXPECT",
+    "SAYS_PROXIED",
+    "SAYS_TRAILERS",
+    "SAYS_UPGRADE",
+    "Limits",
+    "RequestHead",
+    "check_request_line",
+    "parse_head",
+]
 
 # What stands in RequestHead.body_bytes where the length is not known beforehand.
 CHUNKED: Final = -1
+
+# What a head says beside its request, as bits of RequestHead.says.
+SAYS_CLOSE: Final = 1
+"""The connection ends with this request (RFC 9112 section 9.3)."""
+SAYS_EXPECT: Final = 2
+"""The client waits for 100 before it sends the body (RFC 9110 section 10.1.1)."""
+SAYS_TRAILERS: Final = 4
+"""It understands response trailers (RFC 9110 section 10.1.4)."""
+SAYS_UPGRADE: Final = 8
+"""It would rather speak another protocol from here on (RFC 9110 section 7.8)."""
+SAYS_PROXIED: Final = 16
+"""A proxy tells of its client in one of the fields."""
 
 SLASH: Final = 0x2F
 
@@ -70,25 +93,10 @@ class RequestHead:
         version: "1.1" or "1.0". A higher minor version is served as 1.1 (RFC 9110 section 2.5).
         fields: the field lines in order, names in lower case.
         body_bytes: the length of the body; 0 for none, CHUNKED where it comes in chunks.
-        keep_alive: whether the connection outlives this request (RFC 9112 section 9.3).
-        expects_continue: whether the client waits for 100 before it sends the body.
-        accepts_trailers: whether the client understands response trailers (TE: trailers).
-        proxied: whether a proxy tells of its client in one of the fields.
-        upgrade: the value of Upgrade where Connection names it, else empty.
+        says: what else the head says, as bits; 0 where it says nothing of the kind, as most do.
     """
 
-    __slots__ = (
-        "accepts_trailers",
-        "body_bytes",
-        "expects_continue",
-        "fields",
-        "keep_alive",
-        "method",
-        "proxied",
-        "target",
-        "upgrade",
-        "version",
-    )
+    __slots__ = ("body_bytes", "fields", "method", "says", "target", "version")
 
     def __init__(self, request_line: bytes) -> None:
         """request-line = method SP request-target SP HTTP-version (RFC 9112 section 3).
@@ -108,11 +116,29 @@ class RequestHead:
         self.target: bytes = target
         self.fields: list[Field] = []
         self.body_bytes = 0
-        self.keep_alive = True
-        self.expects_continue = False
-        self.accepts_trailers = False
-        self.proxied = False
-        self.upgrade = b""
+        self.says = 0
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection outlives this request (RFC 9112 section 9.3)."""
+        return not self.says & SAYS_CLOSE
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for 100 before it sends the body."""
+        return self.says & SAYS_EXPECT > 0
+
+    @property
+    def accepts_trailers(self) -> bool:
+        """Whether the client understands response trailers (TE: trailers)."""
+        return self.says & SAYS_TRAILERS > 0
+
+    @property
+    def upgrade(self) -> bytes:
+        """The value of Upgrade where Connection names it, else empty."""
+        if not self.says & SAYS_UPGRADE:
+            return b""
+        return b", ".join(value for name, value in self.fields if name == b"upgrade")
 
 
 def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
@@ -135,7 +161,7 @@ def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
         _check_size(len(octets), len(first), len(rest), limits)
     head = RequestHead(first)
     fields = head.fields
-    marked: list[tuple[int, bytes]] = []
+    marked: list[tuple[int, bytes]] | None = None
     hosts = 0
     known = lines.known
     for line in rest:
@@ -147,11 +173,13 @@ def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
         if mark:
             if mark == HOST:
                 hosts += 1
+            elif marked is None:
+                marked = [(mark, field[1])]
             else:
                 marked.append((mark, field[1]))
     if hosts != 1 or head.version == "1.0":
         _check_hosts(head, hosts)
-    if marked:
+    if marked is not None:
         _interpret(head, marked)
     if head.target[0] != SLASH:
         _resolve_target(head)
@@ -162,7 +190,8 @@ def _check_hosts(head: RequestHead, hosts: int) -> None:
     """HTTP/1.0 needs no Host, and persists only where a field says so, which is PLAIN in HTTP/1.1."""
     if head.version == "1.0":
         said = b",".join(value for name, value in head.fields if name == b"connection")
-        head.keep_alive = b"keep-alive" in tokens(said)
+        if b"keep-alive" not in tokens(said):
+            head.says |= SAYS_CLOSE
     if hosts > 1 or (not hosts and head.version != "1.0"):
         raise Refusal(400, "A request has exactly one Host (RFC 9112 section 3.2).")
 
@@ -211,14 +240,14 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
     length: bytes | None = None
     codings: list[bytes] = []
     options: list[bytes] = []
-    upgrade = b""
+    upgrade = False
     for mark, value in marked:
         if mark == CONTENT_LENGTH:
             if length is not None:
                 raise Refusal(400, "Content-Length stands more than once (RFC 9112 section 6.3).")
             length = value
         elif mark == PROXIED:
-            head.proxied = True
+            head.says |= SAYS_PROXIED
         elif mark == CONNECTION:
             options += tokens(value)
         elif mark == TRANSFER_ENCODING:
@@ -226,9 +255,10 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
         elif mark == EXPECT:
             _expect(head, value)
         elif mark == TE:
-            head.accepts_trailers = head.accepts_trailers or b"trailers" in tokens(value)
+            if b"trailers" in tokens(value):
+                head.says |= SAYS_TRAILERS
         elif mark == UPGRADE:
-            upgrade = upgrade + b", " + value if upgrade else value
+            upgrade = upgrade or bool(value)
     if options:
         _connection(head, options, upgrade)
     if codings:
@@ -243,16 +273,16 @@ def _expect(head: RequestHead, value: bytes) -> None:
         return
     if set(tokens(value)) != {b"100-continue"}:
         raise Refusal(417, "The only expectation that can be met is 100-continue (RFC 9110 section 10.1.1).")
-    head.expects_continue = True
+    head.says |= SAYS_EXPECT
 
 
-def _connection(head: RequestHead, options: list[bytes], upgrade: bytes) -> None:
+def _connection(head: RequestHead, options: list[bytes], upgrade: bool) -> None:
     """Persistence (RFC 9112 section 9.3), and Upgrade where Connection names it (RFC 9110 section 7.8); HTTP/1.0 has
     no Upgrade."""
     if b"close" in options:
-        head.keep_alive = False
+        head.says |= SAYS_CLOSE
     if upgrade and b"upgrade" in options and head.version == "1.1":
-        head.upgrade = upgrade
+        head.says |= SAYS_UPGRADE
 
 
 def _transfer_coding(head: RequestHead, codings: list[bytes], length: bytes | None) -> None:

@@ -19,7 +19,7 @@ from whorl.asgi.scope import PeerFacts, http_scope
 from whorl.asgi.states import Our
 from whorl.asgi.websocket import Session
 from whorl.compiled import mypyc_attr
-from whorl.http1.head import RequestHead
+from whorl.http1.head import SAYS_CLOSE, SAYS_PROXIED, SAYS_UPGRADE, RequestHead
 from whorl.http1.reader import RequestReader
 from whorl.http1.refusal import Refusal
 from whorl.http1.writer import (
@@ -241,7 +241,8 @@ class Connection(Output):
         shared = self.shared
         service = shared.service
         seen = self.peer
-        if head.proxied or seen.special:
+        says = head.says
+        if says & SAYS_PROXIED or seen.special:
             if not self._look(head):
                 return
             seen = self.seen
@@ -253,7 +254,7 @@ class Connection(Output):
         if service.requests == service.limit_requests:
             service.limit_reached()
         exchange: Exchange | None = None
-        if head.upgrade:
+        if says & SAYS_UPGRADE:
             try:
                 exchange = upgrade.begin(self, head)
             except HandshakeRefusal as refusal:
@@ -262,7 +263,7 @@ class Connection(Output):
         if exchange is None:
             exchange = Exchange(service, self, head, http_scope(head, seen, service))
         self.exchange = exchange
-        self._keep_alive = head.keep_alive
+        self._keep_alive = not says & SAYS_CLOSE
         self.phase = EXCHANGE
         if head.body_bytes:
             self.since = 0.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from whorl.asgi.proxied import believe
 from whorl.asgi.scope import PeerFacts
-from whorl.http1.head import RequestHead
+from whorl.http1.head import SAYS_PROXIED, RequestHead
 from whorl.http1.refusal import Refusal
 from whorl.proxy.headers import ProxyHeaders
 from whorl.proxy.hosts import HostList
@@ -60,7 +60,7 @@ class Entrance:
             head: the request's head; its Host may be replaced.
             peer: of the connection. If it speaks for others once, each of its requests is looked at from then on.
         """
-        if not head.proxied or not peer.trusted or self.headers is None:
+        if not head.says & SAYS_PROXIED or not peer.trusted or self.headers is None:
             return peer
         peer.special = True
         return believe(self.headers.read(head.fields), head, peer)
