@@ -203,3 +203,24 @@ print(*heavy & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_start_imports_nothing_that_it_has_no_use_for(tmp_path: Path) -> None:
+    (tmp_path / "tells.py").write_text(
+        """
+import os, sys
+
+async def app(scope, receive, send):
+    print(*sys.modules, flush=True)
+    os._exit(0)
+"""
+    )
+    words = [sys.executable, "-m", "whorl", "tells:app", "--port", "0", "--loop", "asyncio"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "whorl.server.server" in loaded
+    assert not loaded & {
+        *("difflib", "importlib.metadata", "logging.config", "logging.handlers", "multiprocessing"),
+        *("random", "tempfile", "tomllib", "websockets", "zipfile"),
+        *("whorl.reload", "whorl.supervisor.supervisor", "whorl.loops.report"),
+    }

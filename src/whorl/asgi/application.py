@@ -14,11 +14,9 @@ import importlib
 import inspect
 import logging
 import os
-import pkgutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, Literal, NoReturn
 
@@ -126,7 +124,9 @@ def _missing(module: str, directory: str, target: str) -> str:
     siblings = list(getattr(sys.modules[package], "__path__", [])) if package else [directory]
     if not siblings:
         return f'there is no module "{module}": "{package}" is no package'
-    near = get_close_matches(leaf, [sibling.name for sibling in pkgutil.iter_modules(siblings)], 1)
+    import pkgutil  # here, and difflib below, because a start without mistakes has no use for them
+
+    near = nearest(leaf, [sibling.name for sibling in pkgutil.iter_modules(siblings)])
     if not near:
         return f'there is no module "{module}" in {siblings[0]}: --app-dir says where to look'
     meant = target.replace(module, f"{package}.{near[0]}" if package else near[0], 1)
@@ -158,13 +158,17 @@ def _blame(error: Exception, sentence: str) -> NoReturn:
     raise StartError(f"{sentence}: {describe(error)}") from error
 
 
+def nearest(word: str, names: list[str]) -> list[str]:
+    """The name that looks most like a word, if one does."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, names, 1)
+
+
 def _suggest(owner: object, attribute: str) -> str:
     """What may have been meant: a name that is nearly the same, else one that holds an application or makes one."""
     names = [name for name in dir(owner) if not name.startswith("_")]
-    near = (
-        get_close_matches(attribute, names, 1)
-        or list(_applications(vars(owner) if isinstance(owner, ModuleType) else {}))[:1]
-    )
+    near = nearest(attribute, names) or list(_applications(vars(owner) if isinstance(owner, ModuleType) else {}))[:1]
     return f': did you mean "{near[0]}"?' if near else ""
 
 

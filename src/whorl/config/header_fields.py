@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from whorl.config.kind import Kind
@@ -28,7 +27,6 @@ OURS: Final = frozenset(  # framing (RFC 9112 section 6) and connection (RFC 911
 )
 
 
-@dataclass(frozen=True)
 class HeaderFields(Kind[Fields]):
     """Response fields: a list of "Name: Value" texts or of (name, value) pairs, or one text with a field per line.
 

@@ -61,7 +61,7 @@ class Kind(Generic[Value]):
         return ValueError(f"must be {self.accepts()}, not {raw!r}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class OrNone(Kind[Value | None]):
     """A kind whose value may also be absent, which is `None` in Python and a word elsewhere (TOML has no null).
 
@@ -105,7 +105,7 @@ class OrNone(Kind[Value | None]):
         return self.kind.is_flag
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Many(Kind[tuple[Value, ...]]):
     """A list of values of one kind; the command line repeats the option, one text has commas or line ends between.
 

@@ -60,7 +60,6 @@ class DescriptorPlace:
 Place = TcpPlace | UnixPlace | DescriptorPlace
 
 
-@dataclass(frozen=True)
 class Places(Kind[tuple[Place, ...]]):
     """Places to listen on: a list of texts, or one text with spaces, commas or line ends between them.
 

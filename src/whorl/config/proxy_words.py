@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -34,7 +33,6 @@ def words(raw: object) -> list[str] | None:
     return None
 
 
-@dataclass(frozen=True)
 class TrustedPeers(Kind[tuple[str, ...]]):
     """IP addresses and networks, `unix` for those who connect to our Unix socket, `*` for everybody; empty for
     nobody."""
@@ -74,7 +72,6 @@ class TrustedPeers(Kind[tuple[str, ...]]):
         return "LIST"
 
 
-@dataclass(frozen=True)
 class HostPatterns(Kind[tuple[str, ...]]):
     """Host names and addresses, `*.name` for all below a name, without ports; in lower case."""
 

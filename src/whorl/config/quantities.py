@@ -26,7 +26,7 @@ def number_and_unit(text: str) -> tuple[str, str] | None:
     return (match[1], match[2].lower()) if match else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Count(Kind[int]):
     """A whole number.
 
@@ -59,7 +59,7 @@ class Count(Kind[int]):
         return "NUMBER"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Size(Kind[int]):
     """A number of bytes, written bare or with B, K, KiB, M, MiB, G or GiB, which are powers of 1024.
 
@@ -105,7 +105,7 @@ class Size(Kind[int]):
         return "SIZE"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Seconds(Kind[float]):
     """A time in seconds, written bare or with ms, s, m or h.
 
@@ -142,7 +142,6 @@ class Seconds(Kind[float]):
         return "SECONDS"
 
 
-@dataclass(frozen=True)
 class Mode(Kind[int]):
     """The permission bits of a file, chmod(2). Text is octal, as for the command chmod; a number is itself."""
 

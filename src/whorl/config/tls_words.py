@@ -18,7 +18,6 @@ __all__ = ["CertificateTables", "ContextFactory", "Secret", "TableOfCertificate"
 HIDDEN: Final = "(hidden)"
 
 
-@dataclass(frozen=True)
 class Secret(Kind[str]):
     """A password. What it is, is never shown."""
 
@@ -59,7 +58,6 @@ class TableOfCertificate:
 KEYS: Final = tuple(described.name for described in fields(TableOfCertificate))
 
 
-@dataclass(frozen=True)
 class CertificateTables(Kind[tuple[TableOfCertificate, ...]]):
     """Certificates: tables in a file, dictionaries from Python, "certfile=a.pem,keyfile=b.pem" as text; in an
     environment variable one on each line."""
@@ -112,7 +110,6 @@ def shown(table: TableOfCertificate) -> str:
     return ",".join(f"{name}={value}" for name, value in words.items() if value is not None)
 
 
-@dataclass(frozen=True)
 class ContextFactory(Kind[str | Callable[..., Any]]):
     """What makes a TLS context: an import string, or from Python the function itself."""
 

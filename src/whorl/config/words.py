@@ -20,7 +20,6 @@ TRUE: Final = ("1", "true", "t", "yes", "y", "on")
 FALSE: Final = ("0", "false", "f", "no", "n", "off")
 
 
-@dataclass(frozen=True)
 class Flag(Kind[bool]):
     """A switch: `--name` or `--no-name` on the command line, one of `TRUE` or `FALSE` elsewhere, in any case."""
 
@@ -41,7 +40,7 @@ class Flag(Kind[bool]):
         return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Choice(Kind[str]):
     """One of a few words, in any case.
 
@@ -71,7 +70,7 @@ class Choice(Kind[str]):
         return self.placeholder or f"[{'|'.join(self.words)}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Text(Kind[str]):
     """A text that is not empty and holds no control characters; a path that need not exist yet is taken, too.
 
@@ -97,7 +96,6 @@ class Text(Kind[str]):
         return self.placeholder
 
 
-@dataclass(frozen=True)
 class Host(Kind[str]):
     """A host name or an IP address, without brackets, port or scheme."""
 
@@ -117,7 +115,6 @@ class Host(Kind[str]):
         return "HOST"
 
 
-@dataclass(frozen=True)
 class RootPath(Kind[str]):
     """Empty, or an absolute URL path (ASGI: `root_path`); a slash at its end is dropped, so that `/` is empty."""
 
@@ -138,7 +135,6 @@ class RootPath(Kind[str]):
         return "PATH"
 
 
-@dataclass(frozen=True)
 class File(Kind[str]):
     """The path of a file that exists."""
 
@@ -156,7 +152,6 @@ class File(Kind[str]):
         return "FILE"
 
 
-@dataclass(frozen=True)
 class Directory(Kind[str]):
     """The path of a directory that exists; empty is the current one."""
 
@@ -174,7 +169,7 @@ class Directory(Kind[str]):
         return "DIRECTORY"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class LogConfig(Kind[str | dict[str, Any]]):
     """The configuration of `logging`: a file whose suffix names its format, or a dictionary (in TOML: a table)."""
 
@@ -202,7 +197,6 @@ class LogConfig(Kind[str | dict[str, Any]]):
         return "FILE"
 
 
-@dataclass(frozen=True)
 class Application(Kind[Any]):
     """The application: an import string, or from Python the object itself.
 

@@ -9,7 +9,6 @@ Called by `choice` (what a name stands for), `made` (which loop is this?) and `r
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from dataclasses import dataclass
@@ -150,10 +149,12 @@ def install_command(known: KnownLoop) -> str:
 
 def suggestion(name: str) -> str | None:
     """Returns: what the user may have meant by a misspelt `name`, ready to be typed; None if nothing is near."""
+    from difflib import get_close_matches  # here, because a start without mistakes has no use for it
+
     if "." in name:
         return None  # a module of the user's own, and no loop's name has a dot
     typed_by_name = {known.name: known.typed for known in KNOWN} | {"auto": "auto"}
-    nearest = difflib.get_close_matches(name.lower(), typed_by_name, n=1, cutoff=0.7)
+    nearest = get_close_matches(name.lower(), typed_by_name, n=1, cutoff=0.7)
     return typed_by_name[nearest[0]] if nearest else None
 
 

@@ -10,7 +10,6 @@ Called by `choice`. It calls nothing that it finds: that is for `made`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from types import ModuleType
 
@@ -54,7 +53,9 @@ def load(spec: str, platform: Platform) -> object:
 
 
 def near_miss(name: str, owner: object) -> str:
-    nearest = difflib.get_close_matches(name, dir(owner), n=1)
+    from difflib import get_close_matches  # here, because a start without mistakes has no use for it
+
+    nearest = get_close_matches(name, dir(owner), n=1)
     return f'; did you mean "{nearest[0]}"?' if nearest else ""
 
 

@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import logging
-import logging.config
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -163,17 +160,19 @@ def _install(
 
 def _apply(log_config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
     """Hand the user's own configuration to `logging`. Loggers that exist stay enabled unless it says otherwise."""
+    from logging.config import dictConfig, fileConfig  # here, because most servers start without a log_config
+
     source = "log_config" if isinstance(log_config, Mapping) else f"log_config {os.fspath(log_config)}"
     try:
         if isinstance(log_config, Mapping):
-            logging.config.dictConfig({"disable_existing_loggers": False, **log_config})
+            dictConfig({"disable_existing_loggers": False, **log_config})
             return
         path = Path(log_config)
         text = path.read_text("utf-8")
         if path.suffix.lower() == ".ini":
-            logging.config.fileConfig(io.StringIO(text), disable_existing_loggers=False)
+            fileConfig(io.StringIO(text), disable_existing_loggers=False)
         else:
-            logging.config.dictConfig({"disable_existing_loggers": False, **_parse(path, text)})
+            dictConfig({"disable_existing_loggers": False, **_parse(path, text)})
     except ConfigError:
         raise
     except OSError as error:
@@ -183,6 +182,9 @@ def _apply(log_config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    import json
+    import tomllib
+
     readers: dict[str, Callable[[str], Any]] = {
         ".json": json.loads,
         ".toml": tomllib.loads,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -333,7 +332,9 @@ class Server:
         loop = asyncio.get_running_loop()
         limit_requests = config.limit_max_requests or 0
         if limit_requests:
-            limit_requests += random.randint(0, config.limit_max_requests_jitter)
+            from random import randint  # here, because most servers have no such limit
+
+            limit_requests += randint(0, config.limit_max_requests_jitter)
         service = self._service = Service(
             app,
             loop,

@@ -5,7 +5,6 @@ Called by `contexts`. Its key is on disk for as long as it takes OpenSSL to read
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,8 @@ def made_up(host: str) -> Iterator[TableOfCertificate]:
     Raises:
         StartError: the package that makes it is not installed.
     """
+    import tempfile  # here, because nobody but a developer has use for it
+
     try:
         import trustme
     except ImportError:

@@ -13,6 +13,8 @@ Microseconds on CPython 3.13 (3.11), one x86-64 machine, for                 32 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 __all__ = ["unmask", "view", "xor_octets"]
@@ -49,14 +51,26 @@ def xor_octets(octets: bytes, key: bytes) -> bytes:
     return bytes(result)
 
 
+def speedups() -> Any:
+    """The extension of the `websockets` package, loaded alone, or None where there is none: to import the package costs
+    a start 7 ms, and nothing else of it is used here."""
+    package = find_spec("websockets")
+    spec = package and PathFinder.find_spec("websockets.speedups", package.submodule_search_locations)
+    if spec is None or spec.loader is None:
+        return None
+    try:
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError:
+        return None
+    return module
+
+
 unmask: Callable[[bytes, bytes], bytes] = xor_octets
 
 # Makes of octets what `unmask` takes, and what can be cut without a copy where that serves it.
 view: Callable[[bytes], Any] = bytes
-try:
-    from websockets.speedups import apply_mask
-except ImportError:
-    pass
-else:
-    unmask = apply_mask
+extension = speedups()
+if extension is not None:
+    unmask = extension.apply_mask
     view = memoryview

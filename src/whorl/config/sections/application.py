@@ -14,7 +14,7 @@ from whorl.config.words import Choice, Directory, File, Flag, RootPath
 __all__ = ["ApplicationSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ApplicationSettings:
     """What is served: the application and what it is told."""
 

@@ -13,7 +13,7 @@ from whorl.config.words import Text
 __all__ = ["EventLoopSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class EventLoopSettings:
     """Which event loop it runs on."""
 

@@ -14,7 +14,7 @@ from whorl.config.setting import setting
 __all__ = ["LimitsSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class LimitsSettings:
     """What a client may cost."""
 

@@ -20,7 +20,7 @@ LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
 LOG_LEVEL_NUMBERS: Final = {str(50 - 10 * index): level for index, level in enumerate(LOG_LEVELS)}  # logging.ERROR: 40
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class LogsSettings:
     """What is written down."""
 

@@ -14,7 +14,7 @@ from whorl.config.words import Choice
 __all__ = ["ProxySettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ProxySettings:
     """Who stands in front, and what is believed of it."""
 

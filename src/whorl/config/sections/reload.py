@@ -15,7 +15,7 @@ from whorl.config.words import Directory, Flag, Text
 __all__ = ["ReloadSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ReloadSettings:
     """Starting again when files change, for development."""
 

@@ -14,7 +14,7 @@ from whorl.config.words import Flag
 __all__ = ["ResponseSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ResponseSettings:
     """What every response carries."""
 

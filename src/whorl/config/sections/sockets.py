@@ -16,7 +16,7 @@ from whorl.config.words import Host, Text
 __all__ = ["SocketsSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class SocketsSettings:
     """Where clients are waited for."""
 

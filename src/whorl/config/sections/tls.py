@@ -16,7 +16,7 @@ from whorl.config.words import Choice, File, Flag, Text
 __all__ = ["TlsSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class TlsSettings:
     """How clients are spoken to in secret."""
 

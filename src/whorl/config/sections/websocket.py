@@ -15,7 +15,7 @@ from whorl.config.words import Choice, Flag
 __all__ = ["WebSocketSettings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class WebSocketSettings:
     """What a WebSocket may cost, and how long its peer may be silent."""
 

@@ -17,7 +17,7 @@ __all__ = ["HEALTHCHECK_SECONDS", "WorkersSettings"]
 HEALTHCHECK_SECONDS = 30.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class WorkersSettings:
     """How many processes serve, and when one is replaced."""
 
