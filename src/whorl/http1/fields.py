@@ -15,6 +15,7 @@ from whorl.http1.grammar import FIELD_VALUE_TABLE, TOKEN, check_host
 from whorl.http1.refusal import Refusal
 
 __all__ = [
+    "CLOSE",
     "CONNECTION",
     "CONTENT_LENGTH",
     "EXPECT",
@@ -41,6 +42,10 @@ EXPECT: Final = 5
 TE: Final = 6
 UPGRADE: Final = 7
 PROXIED: Final = 8
+CLOSE: Final = 9  # Connection: close, and nothing else
+
+# What Connection nearly always says; keep-alive is what HTTP/1.1 does anyway.
+ALONE: Final = {b"keep-alive": PLAIN, b"close": CLOSE}
 
 MARKS: Final = {
     b"host": HOST,
@@ -121,8 +126,8 @@ class FieldLines:
             raise Refusal(400, "A field value holds a control character (RFC 9110 section 5.5).")
         if mark == HOST:
             check_host(value)
-        elif mark == CONNECTION and value.lower() == b"keep-alive":
-            mark = PLAIN  # which is what HTTP/1.1 does anyway
+        elif mark == CONNECTION:
+            mark = ALONE.get(value.lower(), CONNECTION)
         field = ((lower, value), mark)
         if repeats and len(line) <= REMEMBERED_LINE_BYTES:
             if len(self.known) >= REMEMBERED_LINES:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from whorl.http1.fields import (
+    CLOSE,
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
@@ -248,6 +249,8 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
             length = value
         elif mark == PROXIED:
             head.says |= SAYS_PROXIED
+        elif mark == CLOSE:
+            head.says |= SAYS_CLOSE
         elif mark == CONNECTION:
             options += tokens(value)
         elif mark == TRANSFER_ENCODING:
