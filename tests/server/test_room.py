@@ -17,7 +17,7 @@ import pytest
 from tests.harness import Process, read_response, serve
 from tests.server.client import descriptors, get, start, until
 from whorl.server.complaints import Complaints
-from whorl.server.room import raise_limit
+from whorl.server.room import Room, Space, raise_limit
 
 LIMIT = 64
 CLIENTS = 100
@@ -95,6 +95,24 @@ def test_leaving_while_there_is_no_room(loop_name: str) -> None:
         assert "Traceback" not in "".join(process.stderr)
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize(("limit", "between"), [(64, 0), (1024, 8), (65_536, 16)])
+def test_where_there_is_plenty_of_room_not_every_connection_is_looked_at(
+    limit: int, between: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may come unseen, with what a loop accepts at once, leaves the application its part of the reserve."""
+    monkeypatch.setattr("whorl.server.room.descriptor_limit", lambda: limit)
+    found = [Space.PLENTY, Space.SCARCE, Space.NONE, Space.PLENTY]
+    monkeypatch.setattr(Room, "look", lambda _: found.pop(0))
+    room = Room()
+    try:
+        assert [room.admit() for _ in range(between + 1)] == [Space.PLENTY] * (between + 1)
+        assert [room.admit() for _ in range(3)] == [Space.SCARCE, Space.NONE, Space.PLENTY]
+        assert found == []
+        assert room.batch + between < min(limit // 8, 1024) // 2
+    finally:
+        room.close()
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness import Process, serve
+from tests.harness import Process, read_response, serve
 from tests.server.client import Client, get, post, request
 from tests.server.conftest import Pool
 
@@ -134,6 +135,15 @@ def test_over_IPv6(pool: Pool, loop_name: str) -> None:
     assert scope["client"][0] == "::1"
     assert len(scope["client"]) == 2
     assert scope["server"] == ("::1", server.port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, 127.0.0.2 is no address of this machine")
+def test_where_every_address_of_the_machine_is_served(pool: Pool, loop_name: str) -> None:
+    server = pool.server(loop=loop_name, host="0.0.0.0")
+    for address in ("127.0.0.1", "127.0.0.2"):
+        with socket.create_connection((address, server.port), 10) as client:
+            client.sendall(get("/scope"))
+            assert ast.literal_eval(read_response(client)[2].decode())["server"] == (address, server.port)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

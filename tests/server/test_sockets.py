@@ -19,8 +19,10 @@ from tests.harness import Process, read_response, serve
 from tests.loops_here import ABSENT
 from tests.server.client import get, until
 from whorl.server.sockets.inherited import activated
+from whorl.server.sockets.tcp import bind_tcp
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+without_ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 UNIX_LOOPS = ["asyncio", "uvloop"]
 
 
@@ -44,6 +46,37 @@ def path(tmp_path: Path) -> Path:
 
 
 ESTABLISHED = "01"  # in proc_net_tcp
+
+
+class TestAddress:
+    """The one address at which all clients find a socket, if there is one."""
+
+    @pytest.mark.skipif(not hasattr(socket, "IP_TRANSPARENT"), reason="each connection is asked here")
+    def test_of_one_address(self) -> None:
+        (bound,) = bind_tcp("127.0.0.1", 0)
+        try:
+            assert bound.address == bound.handle.getsockname()
+        finally:
+            bound.close()
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", pytest.param("::", marks=without_ipv6)])
+    def test_of_any_address(self, host: str) -> None:
+        (bound,) = bind_tcp(host, 0)
+        try:
+            assert bound.address is None
+        finally:
+            bound.close()
+
+    def test_of_a_socket_that_takes_what_is_for_others(self) -> None:
+        (bound,) = bind_tcp("127.0.0.1", 0)
+        try:
+            bound.handle.setsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT, 1)
+        except (AttributeError, OSError):
+            pytest.skip("that takes CAP_NET_ADMIN, on Linux")
+        else:
+            assert bound.address is None
+        finally:
+            bound.close()
 
 
 class TestTcp:

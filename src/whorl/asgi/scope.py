@@ -31,7 +31,7 @@ class PeerFacts:
         extensions: what else the scope's extensions tell of the connection, by name.
         scope: what is the same in all scopes of this peer; made with the first.
         prefix: the path that a proxy took off the target's front; None where nobody says so.
-        trusted: whether the peer may speak for another client.
+        trusted: whether the peer may speak for another client; None while nobody has asked.
         special: whether there is more to a request of this peer than its head tells.
         client_text: the client for a log line.
     """
@@ -65,7 +65,7 @@ class PeerFacts:
         self.extensions = extensions
         self.prefix = prefix
         self.scope: dict[str, Any] | None = None
-        self.trusted = False
+        self.trusted: bool | None = None
         self.special = bool(extensions) or prefix is not None
         if client is None:
             self.client_text = "unix"

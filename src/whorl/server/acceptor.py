@@ -105,7 +105,7 @@ class Acceptor:
 
     def _admit(self, connect: Connect) -> asyncio.Protocol:
         """The protocol of a connection that was accepted. It must not raise."""
-        space = self._room.look()
+        space = self._room.admit()
         if space is not Space.PLENTY and self._waiting is None:
             self._waiting = self._made.loop.create_task(self._wait_for_room())
         return TurnedAway(self._room, self._made.can(Feature.PROMPT_CLOSE)) if space is Space.NONE else connect()

@@ -105,9 +105,11 @@ class Entrances:
         return lambda: kinds.tls(kinds.under_tls(shared, entrance), certificates)
 
     def _entrance(self, bound: Bound) -> Entrance:
+        scheme = "https" if self._certificates is not None and bound.leads_to is None else "http"
+        rules = (self._trust, self.tally, self._headers, self._hosts, bound.address, scheme)
         if bound.leads_to is None or self._ours is None:
-            return Entrance(self._trust, self.tally, self._headers, self._hosts)
-        return Redirecting(self._trust, self.tally, self._headers, self._hosts, self._ours, bound.port, bound.leads_to)
+            return Entrance(*rules)
+        return Redirecting(*rules, self._ours, bound.port, bound.leads_to)
 
 
 def kinds_for(made: MadeLoop) -> Kinds:

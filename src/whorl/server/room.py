@@ -26,6 +26,8 @@ RESERVE_SHARE = 8
 RESERVE_MOST = 1024
 """An eighth of the limit is kept back, but no more than this: for the application, and for what is accepted at once."""
 BATCH_MOST = 64
+UNLOOKED_SHARE = 4
+"""A part of a batch may come between two looks."""
 UNBOUNDED = sys.maxsize
 
 
@@ -51,7 +53,7 @@ class Room:
         spare: the descriptor, of something that is always there.
     """
 
-    __slots__ = ("_none_from", "_scarce_from", "batch", "limit", "spare")
+    __slots__ = ("_none_from", "_scarce_from", "_unlooked", "_unlooked_most", "batch", "limit", "spare")
 
     def __init__(self) -> None:
         self.limit = descriptor_limit() or UNBOUNDED
@@ -60,6 +62,19 @@ class Room:
         self._scarce_from = self.limit - reserve
         self._none_from = self._scarce_from + reserve // 2
         self.spare = os.open(os.devnull, os.O_RDONLY)
+        self._unlooked_most = self.batch // UNLOOKED_SHARE
+        self._unlooked = 0
+
+    def admit(self) -> Space:
+        """How much room there is for a connection that was accepted. Where there was plenty a moment ago, a few are
+        taken in without a look: there is a reserve, and a look is two system calls."""
+        if self._unlooked:
+            self._unlooked -= 1
+            return Space.PLENTY
+        space = self.look()
+        if space is Space.PLENTY:
+            self._unlooked = self._unlooked_most
+        return space
 
     def look(self) -> Space:
         """How much room there is now."""

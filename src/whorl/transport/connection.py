@@ -547,8 +547,10 @@ class Connection(Output):
 
     def _discard(self) -> None:
         """Throw away what comes after our last words."""
-        self._body_bytes += self.reader.buffered_bytes
-        self.reader.discard()
+        reader = self.reader
+        if reader.buffer:
+            self._body_bytes += reader.buffered_bytes
+            reader.discard()
         if self.phase is LINGERING and self._body_bytes > self.shared.drain_bytes:
             self.close()
 

@@ -32,20 +32,23 @@ class Entrance:
         tally: where it is counted what nobody can read of it.
         headers: reads what a trusted peer says of its client; None where that is not wanted.
         hosts: the hosts that are served; None for all.
+        address: the TCP address of all who come in; None where each connection is to tell.
+        scheme: "https" where there is TLS.
     """
 
     trust: Trust
     tally: Tally
     headers: ProxyHeaders | None = None
     hosts: HostList | None = None
+    address: tuple[str, int] | None = None
+    scheme: str = "http"
 
     def welcome(self, transport: asyncio.BaseTransport) -> PeerFacts:
         """Who is at the other end of a new connection."""
-        return self.judge(peer_facts(transport))
+        return self.judge(peer_facts(transport, self.address, self.scheme))
 
     def judge(self, peer: PeerFacts) -> PeerFacts:
-        """Decide, once for a connection, whether its peer is trusted."""
-        peer.trusted = self.headers is not None and self.trusts(peer)
+        """Decide whether there is more to each request of a peer than its head tells."""
         peer.special = peer.special or self.hosts is not None
         return peer
 
@@ -60,7 +63,11 @@ class Entrance:
             head: the request's head; its Host may be replaced.
             peer: of the connection. If it speaks for others once, each of its requests is looked at from then on.
         """
-        if not head.says & SAYS_PROXIED or not peer.trusted or self.headers is None:
+        if not head.says & SAYS_PROXIED or self.headers is None:
+            return peer
+        if peer.trusted is None:
+            peer.trusted = self.trusts(peer)
+        if not peer.trusted:
             return peer
         peer.special = True
         return believe(self.headers.read(head.fields), head, peer)

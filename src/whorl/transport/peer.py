@@ -9,13 +9,19 @@ from whorl.asgi.scope import PeerFacts
 __all__ = ["peer_facts"]
 
 
-def peer_facts(transport: asyncio.BaseTransport) -> PeerFacts:
-    """The two ends of a connection, as its transport tells them."""
+def peer_facts(transport: asyncio.BaseTransport, ours: tuple[str, int] | None, scheme: str) -> PeerFacts:
+    """The two ends of a connection.
+
+    Args:
+        transport: tells what is not known yet.
+        ours: our own address; None if the transport is to tell.
+        scheme: "http" or "https".
+    """
+    if ours is None:
+        server = transport.get_extra_info("sockname")
+        if not isinstance(server, tuple):
+            path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else server
+            return PeerFacts(None, (path, None) if path else None, scheme)
+        ours = (str(server[0]), int(server[1]))
     client = transport.get_extra_info("peername")
-    server = transport.get_extra_info("sockname")
-    scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
-    if isinstance(server, tuple):
-        client_address = (str(client[0]), int(client[1])) if isinstance(client, tuple) else None
-        return PeerFacts(client_address, (str(server[0]), int(server[1])), scheme)
-    path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else server
-    return PeerFacts(None, (path, None) if path else None, scheme)
+    return PeerFacts((str(client[0]), int(client[1])) if isinstance(client, tuple) else None, ours, scheme)

@@ -42,8 +42,7 @@ class Redirecting(Entrance):
     leads_to: int = HTTPS_PORT
 
     def judge(self, peer: PeerFacts) -> PeerFacts:
-        """Decide whether a peer is trusted; and each of its requests is looked at."""
-        Entrance.judge(self, peer)
+        """Each request is looked at."""
         peer.special = True
         return peer
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 __all__ = ["Bound", "url_of"]
 
+EVERY_ADDRESS = ("0.0.0.0", "::")
+
 
 @dataclass(slots=True)
 class Bound:
@@ -43,6 +45,16 @@ class Bound:
         return 0 if self.is_unix else int(self.handle.getsockname()[1])
 
     @property
+    def address(self) -> tuple[str, int] | None:
+        """The TCP address at which all find it who come in by it; None where that may differ from one to the next: it
+        stands for any address of this machine, or the kernel has it take what is for others (ip(7), IP_TRANSPARENT)."""
+        if self.is_unix:
+            return None
+        host, port = self.handle.getsockname()[:2]
+        differs = host in EVERY_ADDRESS or "%" in host or takes_for_others(self.handle)
+        return None if differs else (str(host), int(port))
+
+    @property
     def is_dual_stack(self) -> bool:
         """Whether it is of IPv6 and takes IPv4 along."""
         return self.handle.family == socket.AF_INET6 and not self.handle.getsockopt(
@@ -60,6 +72,14 @@ class Bound:
                     os.unlink(path)
             except OSError:
                 pass
+
+
+def takes_for_others(handle: socket.socket) -> bool:
+    """Whether clients may have come to an address that is not the socket's own; if in doubt, they may."""
+    try:
+        return bool(handle.getsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT))
+    except (AttributeError, OSError):
+        return True
 
 
 def url_of(name: object) -> str:
