@@ -372,7 +372,8 @@ class Exchange:
 
     def _complete(self, trailer_lines: Sequence[bytes]) -> None:
         self.our_state = COMPLETE
-        self._ended()
+        if self.service.access_log is not None:
+            self._ended()
         self.stream.send_end(trailer_lines)
         if self._waiters:
             self._wake()

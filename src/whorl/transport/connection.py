@@ -37,7 +37,7 @@ from whorl.observe.failures import bug
 from whorl.transport import upgrade
 from whorl.transport.entrance import Entrance
 from whorl.transport.filesend import send_file
-from whorl.transport.output import LARGE_BYTES, Output
+from whorl.transport.output import LARGE_BYTES, SMALL_BYTES, Output
 from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, UPGRADED, Phase
 from whorl.transport.refusing import busy, tell, too_long
 from whorl.transport.shared import Shared
@@ -410,12 +410,16 @@ class Connection(Output):
     def send_data(self, data: bytes) -> None:
         if self.exchange is None:
             return
-        if self._chunked:
-            self._held.append(b"%x\r\n" % len(data))
+        if not self._chunked:
+            self.write(data)
+            return
+        size_bytes = len(data)
+        if size_bytes <= SMALL_BYTES:
+            self.write(b"%x\r\n%b\r\n" % (size_bytes, data))
+        else:
+            self._held.append(b"%x\r\n" % size_bytes)
             self.write(data)
             self.write(b"\r\n")
-        else:
-            self.write(data)
 
     def send_end(self, trailers: Sequence[bytes]) -> None:
         if self.exchange is None:

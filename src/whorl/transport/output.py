@@ -16,10 +16,12 @@ from whorl.compiled import mypyc_attr
 from whorl.platform import reset_on_close
 from whorl.transport.shared import Shared
 
-__all__ = ["LARGE_BYTES", "Output", "small_reads"]
+__all__ = ["LARGE_BYTES", "SMALL_BYTES", "Output", "small_reads"]
 
 # From here on, copying into one buffer costs more than handing over two.
 LARGE_BYTES: Final = 32 * 1024
+# Up to here, copying costs less than one more piece to hold.
+SMALL_BYTES: Final = 4 * 1024
 FLUSH_BYTES: Final = 64 * 1024
 
 # The transport of asyncio asks for 256 KiB per read, which glibc serves with mmap, mremap and munmap: 7 system calls
@@ -36,12 +38,13 @@ class Output(asyncio.Protocol):
 
     Attributes:
         shared: the same.
+        flush_planned: whether what is held leaves when the turn of the loop ends.
         in_turn: whether a turn is under way, at whose end everything leaves.
         transport: the loop's transport; only between `connection_made` and `connection_lost`.
         writing_blocked: whether the client has more than the high-water mark to read.
     """
 
-    __slots__ = ("_flush_planned", "_held", "_held_bytes", "in_turn", "shared", "transport", "writing_blocked")
+    __slots__ = ("_held", "_held_bytes", "flush_planned", "in_turn", "shared", "transport", "writing_blocked")
 
     transport: asyncio.Transport
 
@@ -51,7 +54,7 @@ class Output(asyncio.Protocol):
         self._held: list[bytes] = []
         self._held_bytes = 0
         self.in_turn = False
-        self._flush_planned = False
+        self.flush_planned = False
 
     def attach(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and set its water marks."""
@@ -78,19 +81,17 @@ class Output(asyncio.Protocol):
         self._held_bytes += size
         if self._held_bytes >= FLUSH_BYTES:
             self.flush()
-        elif not self.in_turn:
+        elif not self.in_turn and not self.flush_planned:
             self.plan_flush()
 
     def plan_flush(self) -> None:
         """Have what is held leave when the turn of the loop ends."""
-        if not self._flush_planned:
-            self._flush_planned = True
-            self.shared.plan_flush(self)
-
-    def end_turn(self) -> None:
-        """The turn of the loop ends, and what is held leaves."""
-        self._flush_planned = False
-        self.flush()
+        if not self.flush_planned:
+            self.flush_planned = True
+            unflushed = self.shared.unflushed
+            if not unflushed:
+                self.shared.plan_flush()
+            unflushed.append(self)
 
     def flush(self) -> None:
         """Hand what is held to the transport, in one write."""

@@ -123,20 +123,19 @@ class Shared:
     lines: FieldLines = field(default_factory=FieldLines)
     fields: FieldTable = field(default_factory=lambda: FieldTable(encode_field))
 
-    def plan_flush(self, output: Output) -> None:
-        """Have what an output holds leave when the turn of the loop ends. One callback does it for all: an event that
-        goes to many clients goes in one turn."""
-        if not self.unflushed:
-            self.service.loop.call_soon(self.flush_all, context=self.service.context)
-        self.unflushed.append(output)
+    def plan_flush(self) -> None:
+        """Have what outputs hold leave when the turn of the loop ends. One callback does it for all: an event that goes
+        to many clients goes in one turn."""
+        self.service.loop.call_soon(self.flush_all, context=self.service.context)
 
     def flush_all(self) -> None:
         """The turn of the loop ends."""
         unflushed = self.unflushed
         self.unflushed = []
         for output in unflushed:
+            output.flush_planned = False
             try:
-                output.end_turn()
+                output.flush()
             except Exception as error:  # of one transport; the others are not to pay for it
                 bug(self.service.logger, error)
                 output.reset()
