@@ -60,7 +60,7 @@ class TestFraming:
             assert client.ask(get()).content == b"hello"
 
     def test_many_pieces_of_every_size(self, server: Process) -> None:
-        sizes = [0, 1, 100, 32 * 1024 - 1, 32 * 1024, 64 * 1024, 65 * 1024, 200_000, 1]
+        sizes = [0, 1, 100, 4096, 4097, 32 * 1024 - 1, 32 * 1024, 64 * 1024, 65 * 1024, 200_000, 1]
         steps = [start(), *(("stream", 2, size) for size in sizes), body()]
         with Client(server) as client:
             content = b"".join(b"%d" % number * size for size in sizes for number in (0, 1))
