@@ -29,7 +29,6 @@ class PeerFacts:
         scheme: "http" or "https".
         tls: what its TLS handshake came to (ASGI TLS extension); None without TLS.
         extensions: what else the scope's extensions tell of the connection, by name.
-        scope: what is the same in all scopes of this peer; made with the first.
         prefix: the path that a proxy took off the target's front; None where nobody says so.
         trusted: whether the peer may speak for another client; None while nobody has asked.
         special: whether there is more to a request of this peer than its head tells.
@@ -42,7 +41,6 @@ class PeerFacts:
         "extensions",
         "prefix",
         "scheme",
-        "scope",
         "server",
         "special",
         "tls",
@@ -64,7 +62,6 @@ class PeerFacts:
         self.tls: dict[str, Any] | None = None
         self.extensions = extensions
         self.prefix = prefix
-        self.scope: dict[str, Any] | None = None
         self.trusted: bool | None = None
         self.special = bool(extensions) or prefix is not None
         if client is None:
@@ -96,11 +93,14 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     if root_path:
         path = root_path + path
         raw_path = root_path.encode("ascii") + raw_path
-    common = peer.scope
+    common = service.common_scope
     if common is None:
-        common = peer.scope = common_scope(peer, root_path)
+        common = service.common_scope = common_scope(root_path)
     scope = common.copy()
     scope["asgi"] = {"version": "3.0", "spec_version": SPEC_VERSION}
+    scope["scheme"] = peer.scheme
+    scope["client"] = peer.client
+    scope["server"] = peer.server
     scope["method"] = head.method
     scope["path"] = path
     scope["raw_path"] = raw_path
@@ -124,22 +124,22 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     return scope
 
 
-def common_scope(peer: PeerFacts, root_path: str) -> dict[str, Any]:
-    """What is the same in all scopes of one peer, with room for the rest. A copy of it costs less than half of what it
+def common_scope(root_path: str) -> dict[str, Any]:
+    """What is the same in all scopes of a server, with room for the rest. A copy of it costs less than half of what it
     costs to make a scope key by key."""
     return {
         "type": "http",
         "asgi": None,
         "http_version": "1.1",
         "method": None,
-        "scheme": peer.scheme,
+        "scheme": None,
         "path": None,
         "raw_path": None,
         "query_string": None,
         "root_path": root_path,
         "headers": None,
-        "client": peer.client,
-        "server": peer.server,
+        "client": None,
+        "server": None,
         "extensions": None,
     }
 
