@@ -40,7 +40,7 @@ def main() -> None:
     rows = choose(os.environ.get("ROWS", ""))
     rounds, seconds = number_from("ROUNDS", ROUNDS), number_from("SECONDS", SECONDS)
     floor, nginx = (path if path.exists() else None for path in (place.floor, place.nginx))
-    contenders = groups(place.newest_uvloop, floor, nginx)
+    contenders = groups(place.newest_uvloop, place.compiled, floor, nginx)
     begun = time.monotonic()
     with prepared(seconds) as terms:
         results = Results(facts(rounds, seconds, terms.cores, nginx), [row.name for row in rows])

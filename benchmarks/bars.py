@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from benchmarks.contenders import OLD_UVLOOP
 from benchmarks.sample import Results
 
-__all__ = ["BARS", "BARS_BY_PEER", "MAIN", "PEERS", "WHORL", "Bar"]
+__all__ = ["BARS", "BARS_BY_PEER", "COMPILED", "MAIN", "PEERS", "WHORL", "Bar"]
 
 WHORL = "Whorl"
+COMPILED = "Whorl, compiled"
 MAIN = f"uvloop {OLD_UVLOOP}"
 LEAN = ("hello", "json", "headers14", "response12", "body10k", "echo1k", "pipeline16")
 WAITING = ("stream10", "sse200", "sleep0", "echo64k", "newconn")
@@ -33,6 +34,7 @@ class Bar:
         peer_row: the peer's row, where it is another.
         peer_loop: the peer's loop, where it is another; floors have none.
         unit: of an absolute limit.
+        ours: which Whorl is measured.
     """
 
     row: str
@@ -43,10 +45,11 @@ class Bar:
     peer_row: str | None = None
     peer_loop: str | None = None
     unit: str = ""
+    ours: str = WHORL
 
     def measured(self, results: Results) -> float | None:
         """The figure or ratio; None if there is none."""
-        ours = results.find(self.row, self.loop, WHORL)
+        ours = results.find(self.row, self.loop, self.ours)
         if self.peer is None:
             return ours.median(self.figure)
         loop = self.loop if self.peer_loop is None else self.peer_loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bars import MAIN, WHORL
+from benchmarks.bars import COMPILED, MAIN, WHORL
 from benchmarks.rows import BY_NAME
 from benchmarks.sample import Results
 
@@ -47,7 +47,7 @@ def draw_row(axes: Axes, results: Results, row: str) -> None:
         return
     limit = costs.get(WHORL, max(costs.values())) * WIDEST
     lengths = [min(cost, limit) for cost in costs.values()]
-    axes.barh(list(costs), lengths, color=[OURS if name == WHORL else THEIRS for name in costs], height=0.7)
+    axes.barh(list(costs), lengths, color=[OURS if name in (WHORL, COMPILED) else THEIRS for name in costs], height=0.7)
     axes.invert_yaxis()
     axes.set_xlim(0, max(lengths) * 1.2)
     for place, (cost, length) in enumerate(zip(costs.values(), lengths, strict=True)):

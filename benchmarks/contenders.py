@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -104,12 +104,18 @@ BROAD_ROWS = (
     *("tls_hello", "coldstart", "idle10k", "ws32", "ws1k", "wsroom", "wsidle5k"),
 )
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
+COMPILED_ROWS = (
+    *("hello", "json", "headers14", "response12", "body10k", "echo1k", "stream10", "sleep0", "pipeline16", "accesslog"),
+    *("fastapi", "tls_hello", "tls_10k", "ws32", "ws1k"),
+)
+"""And Whorl with compiled modules: what is small enough that Whorl's own code is much of it."""
 
 
-def groups(newest_uvloop: Path, floor: Path | None, nginx: Path | None) -> list[Group]:
+def groups(newest_uvloop: Path, compiled: Path, floor: Path | None, nginx: Path | None) -> list[Group]:
     """All there is to measure here.
 
     Args:
+        compiled: a folder with Whorl in it, its hot modules compiled, if they could be.
         newest_uvloop: a folder with the newest uvloop in it.
         floor: the C program; None if there is no compiler.
         nginx: its program; None if it could not be had.
@@ -122,8 +128,12 @@ def groups(newest_uvloop: Path, floor: Path | None, nginx: Path | None) -> list[
     if nginx is not None:
         floors.append(Contender("nginx return 200", "", lambda start: nginx_command(nginx, start), (), FLOOR_ROWS))
     found = [
-        Group(old, [*servers(old, "uvloop"), *floors]),
-        Group("asyncio", servers("asyncio", "asyncio", few=FEW_ROWS), ASYNCIO_ROWS),
+        Group(old, [*servers(old, "uvloop"), *compiled_whorl(old, "uvloop", compiled), *floors]),
+        Group(
+            "asyncio",
+            [*servers("asyncio", "asyncio", few=FEW_ROWS), *compiled_whorl("asyncio", "asyncio", compiled)],
+            ASYNCIO_ROWS,
+        ),
     ]
     newest = version_in(newest_uvloop)
     if newest not in (None, OLD_UVLOOP):
@@ -151,6 +161,13 @@ def servers(label: str, loop: str, path: tuple[str, ...] = (), few: tuple[str, .
         Contender("Gunicorn asgi", label, lambda start: gunicorn_command(start, loop), path, few),
         Contender("Hypercorn", label, lambda start: hypercorn_command(start, loop), path, few),
     ]
+
+
+def compiled_whorl(label: str, loop: str, folder: Path) -> list[Contender]:
+    """Whorl with compiled modules, if there is such a build."""
+    if not folder.exists():
+        return []
+    return [replace(whorl("Whorl, compiled", label, loop, folder), rows=COMPILED_ROWS)]
 
 
 def whorl(

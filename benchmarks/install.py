@@ -55,6 +55,7 @@ class Place:
         self.folder = HOME / version
         self.python = self.folder / "bin" / "python"
         self.newest_uvloop = self.folder / "newest-uvloop"
+        self.compiled = self.folder / "compiled"
         self.floor = HOME / "floor"
         self.nginx = HOME / "nginx" / "usr" / "sbin" / "nginx"
         self.results = self.folder / "results.json"
@@ -87,6 +88,7 @@ def main(needs: Sequence[str]) -> Path:
         need("wrk", "wrk")
         need("openssl", "openssl")
         install_nginx(place)
+        compile_whorl(place)
         build_floor(place)
     return place.python
 
@@ -125,6 +127,24 @@ def install_packages(place: Place, name: str, packages: Sequence[str]) -> None:
         shutil.rmtree(place.newest_uvloop, ignore_errors=True)
         run(*pip, "--no-deps", "--target", str(place.newest_uvloop), "uvloop")
     stamp.write_text("\n".join(packages))
+
+
+def compile_whorl(place: Place) -> None:
+    """Whorl as it stands here, with its hot modules compiled; anew after each change. Without a compiler there is no
+    such contender."""
+    stamp = place.folder / "compiled.stamp"
+    sources = [ROOT / "pyproject.toml", *(ROOT / "tools").glob("*.py"), *(ROOT / "src").rglob("*.py")]
+    if stamp.exists() and stamp.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+        return
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(place.compiled, ignore_errors=True)
+    if shutil.which("cc") is None:
+        tell("no cc, so no compiled Whorl")
+        return
+    tell("compiling Whorl")
+    pip = (str(place.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run("env", "WHORL_COMPILE=1", *pip, "--no-deps", "--target", str(place.compiled), str(ROOT))
+    stamp.touch()
 
 
 def need(program: str, package: str) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
-from benchmarks.bars import BARS, BARS_BY_PEER, MAIN, PEERS, WHORL, Bar
+from benchmarks.bars import BARS, BARS_BY_PEER, COMPILED, MAIN, PEERS, WHORL, Bar
 from benchmarks.install import Place
 from benchmarks.rows import BY_NAME, FLOOR_ROWS, ROWS, Load, Row
 from benchmarks.sample import Results, Series
@@ -65,13 +66,31 @@ def bars(results: Results) -> str:
     failed = sum(f"{WHORL}, " in text for text in results.void)
     met = sum(bar.met(results) for bar in all_bars) + (not failed)
     parts = [f"{met} of {len(all_bars) + 1} are met; {failed} rounds were void by Whorl's fault (bar: 0)."]
+    parts += tables(peers, others, results)
+    compiled = tables(
+        [found for bars in peers if (found := measured([replace(bar, ours=COMPILED) for bar in bars], results))],
+        measured([replace(bar, ours=COMPILED) for bar in others], results),
+        results,
+    )
+    if compiled:
+        parts += ["The same of Whorl with compiled modules (`WHORL_COMPILE=1`); the promises are about the pure build:"]
+    return "\n\n".join(parts + compiled)
+
+
+def tables(peers: Sequence[Sequence[Bar]], others: Sequence[Bar], results: Results) -> list[str]:
+    """Bars against each peer, a line for each row, and a line for each other bar."""
+    parts = []
     if peers:
         rows = [(BY_NAME[bars[0].row].title, *(verdict(bar, results) for bar in bars)) for bars in peers]
         parts.append(table(("Whorl's cost, of that of", *PEERS), rows))
     if others:
-        rows = [(describe(bar), verdict(bar, results)) for bar in others]
-        parts.append(table(("", ""), rows))
-    return "\n\n".join(parts)
+        parts.append(table(("", ""), [(describe(bar), verdict(bar, results)) for bar in others]))
+    return parts
+
+
+def measured(bars: Sequence[Bar], results: Results) -> list[Bar]:
+    """The bars for which there is a figure."""
+    return [bar for bar in bars if bar.measured(results) is not None]
 
 
 def verdict(bar: Bar, results: Results) -> str:
