@@ -29,7 +29,6 @@ class Service:
         loop: the event loop that everything here runs on.
         context: the server's context; each exchange runs in a fresh copy of it, so nothing leaks from one request
             to the next.
-        common_scope: what all scopes begin as; made with the first one.
         state: the lifespan's state; each scope gets a shallow copy.
         root_path: prefix under which the application is mounted.
         limit_body_bytes: longest request body, None without a limit.
@@ -46,7 +45,6 @@ class Service:
     __slots__ = (
         "access_log",
         "app",
-        "common_scope",
         "context",
         "done",
         "limit_body_bytes",
@@ -80,7 +78,6 @@ class Service:
         self.loop = loop
         self.context = context
         self.logger = logger
-        self.common_scope: dict[str, Any] | None = None
         self.state = state
         self.root_path = root_path
         self.limit_body_bytes = limit_body_bytes
