@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +15,8 @@ from tests.tls.client import Authority
 from whorl.tls.contexts import Contexts
 from whorl.transport.connection import Connection
 from whorl.transport.phase import FRESH, HANDSHAKE
-from whorl.transport.tls import PORTION_BYTES, RECORD_BYTES, Tls
+from whorl.transport.records import RECORD_BYTES, Records
+from whorl.transport.tls import PORTION_BYTES, STEP_BYTES, Tls
 
 
 class Wire(asyncio.Transport):
@@ -24,12 +26,17 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closing = False
+        self.when_written: Callable[[], None] = lambda: None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
+        self.when_written()
 
     def get_write_buffer_size(self) -> int:
         return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
 
     def is_closing(self) -> bool:
         return self.closing
@@ -144,7 +151,7 @@ def pair(authority: Authority, request: pytest.FixtureRequest) -> Pair:
 @pytest.mark.parametrize("size", [1, 100, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 300_000])
 def test_what_comes_in_pieces_arrives_whole(pair: Pair, size: int) -> None:
     said = os.urandom(size)
-    for cut in (1, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, PORTION_BYTES, 4 * PORTION_BYTES):
+    for cut in (1, 4, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, 4 * RECORD_BYTES, 1_000_000):
         wire = pair.say(said)
         step = max(cut, len(wire) // 1000)
         for start in range(0, len(wire), step):
@@ -152,6 +159,33 @@ def test_what_comes_in_pieces_arrives_whole(pair: Pair, size: int) -> None:
         assert None not in pair.above.told
         assert b"".join(piece for piece in pair.above.told if piece) == said
         pair.above.told.clear()
+
+
+@pytest.mark.parametrize("size", range(1, 30))
+def test_a_record_may_be_cut_anywhere_and_another_comes_with_its_end(pair: Pair, size: int) -> None:
+    first, second, third = pair.say(b"first"), pair.say(b"second"), pair.say(b"third")
+    wire = first + second + third
+    at = len(first) + size
+    pair.tls.data_received(wire[:at])
+    pair.tls.data_received(wire[at:])
+    assert b"".join(piece for piece in pair.above.told if piece) == b"firstsecondthird"
+    pair.tls.data_received(pair.say(b"fourth"))
+    assert pair.above.told[-1] == b"fourth"
+
+
+def test_an_upload_leaves_no_large_buffer(pair: Pair) -> None:
+    """OpenSSL's never shrink."""
+    wire = pair.say(os.urandom(500_000))
+    sizes = [len(record) for record in Records().cut(wire)[0]]
+    assert sum(sizes) == len(wire)
+    assert max(sizes) <= RECORD_BYTES + 64
+
+
+@pytest.mark.parametrize("header", [b"\x80\x2e\x01\0\xff", b"GET /", b"\x17\x03\x03\xff\xff", b"\x17\x02\0\x01\0"])
+def test_what_is_no_record_is_not_waited_for(pair: Pair, header: bytes) -> None:
+    pair.tls.data_received(header + b"x")
+    assert pair.above.left
+    assert pair.wire.closing
 
 
 def test_a_record_in_two_pieces_with_a_small_second_one(pair: Pair) -> None:
@@ -218,6 +252,18 @@ def test_a_large_write_waits_for_the_client(pair: Pair) -> None:
     assert pair.tls.get_write_buffer_size() == 0
     assert len(pair.wire.written) == 6
     assert pair.hear(4 + len(answer)) == b"head" + answer
+
+
+def test_no_more_than_a_portion_is_enciphered_before_the_client_takes_it(pair: Pair) -> None:
+    answer = os.urandom(3 * PORTION_BYTES)
+    pair.wire.when_written = pair.tls.pause_writing
+    pair.tls.write(answer)
+    assert PORTION_BYTES < sum(map(len, pair.wire.written)) < PORTION_BYTES + STEP_BYTES
+    assert pair.tls.get_write_buffer_size() == 2 * PORTION_BYTES
+    pair.tls.resume_writing()
+    assert pair.tls.get_write_buffer_size() == PORTION_BYTES
+    pair.tls.resume_writing()
+    assert pair.hear(len(answer)) == answer
 
 
 def test_writes_keep_their_order_behind_a_large_one(pair: Pair) -> None:

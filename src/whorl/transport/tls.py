@@ -23,14 +23,15 @@ from whorl.tls.facts import tls_facts
 from whorl.transport.connection import Connection
 from whorl.transport.output import small_reads
 from whorl.transport.phase import FRESH, HANDSHAKE
+from whorl.transport.records import HEADER_BYTES, RECORD_BYTES, Records
 
 __all__ = ["Tls"]
 
-# No record holds more (RFC 8446 section 5.1). What came with one read of the loop is handed on in one piece.
-RECORD_BYTES = 16 * 1024
-# More goes bit by bit; what we write, as the client takes it: it would be in memory twice otherwise. And OpenSSL's
-# buffers never shrink: with 256 KiB, each connection that had once sent or received as much kept 176 KiB for it.
-PORTION_BYTES = 64 * 1024
+# What OpenSSL enciphers at once. Its buffer never shrinks: with 256 KiB, each connection that had once sent as much
+# kept 176 KiB for it. With less, malloc(3) gives memory back to the kernel in between, and 1 MiB takes twice as long.
+STEP_BYTES = 32 * 1024
+# What leaves in one write. The rest is enciphered as the client takes it: it would be in memory twice otherwise.
+PORTION_BYTES = 256 * 1024
 HELLO = 0x16
 """The first octet of a TLS connection: a handshake record (RFC 8446 section 5.1)."""
 
@@ -74,7 +75,9 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         "_half",
         "_incoming",
         "_inner",
+        "_limits",
         "_outgoing",
+        "_records",
         "_rest",
         "_rest_bytes",
         "_state",
@@ -82,10 +85,12 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     )
 
     _inner: asyncio.Transport
+    _limits: tuple[int | None, int | None]
     _contexts: Contexts
     _tls: ssl.SSLObject
     _incoming: ssl.MemoryBIO
     _outgoing: ssl.MemoryBIO
+    _records: Records
 
     def __init__(self, connection: Connection, certificates: Certificates) -> None:
         self._connection = connection
@@ -95,6 +100,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         self._rest: deque[memoryview] = deque()
         self._rest_bytes = 0
         self._half = False
+        self._limits = (None, None)
 
     # The loop's callbacks
 
@@ -110,27 +116,19 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             self._receive_unless_open(data)
             return
         size = len(data)
-        if size > RECORD_BYTES:
-            if size > PORTION_BYTES:
-                for start in range(0, size, PORTION_BYTES):
-                    self.data_received(data[start : start + PORTION_BYTES])
-                return
-            size = RECORD_BYTES
-        incoming = self._incoming
-        incoming.write(data)
+        if self._records.missing_bytes or size < HEADER_BYTES or size != HEADER_BYTES + (data[3] << 8 | data[4]):
+            self._receive_records(data)
+            return
+        self._incoming.write(data)  # one whole record, as most reads are
         try:
             piece = self._tls.read(size)
         except OSError as error:
             self._not_read(error)
             return
-        # A record holds less than it takes. So a piece that fills what we asked for may have more behind it, but a
-        # shorter one has not: to ask once more would raise, which costs more than the rest of this function.
-        if incoming.pending or not piece or len(piece) == size < RECORD_BYTES:
-            self._read_on([piece] if piece else [])
-            return
-        self._connection.data_received(piece)
-        if self._outgoing.pending:
-            self._flush()  # an answer to a change of keys
+        if piece:
+            self._connection.data_received(piece)
+        else:
+            self._connection.eof_received()
 
     def _receive_unless_open(self, data: bytes) -> None:
         state = self._state
@@ -176,6 +174,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         self._contexts = self._certificates.contexts
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._records = Records()
         self._tls = self._contexts.first.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     def _shake_hands(self) -> None:
@@ -193,7 +192,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         connection.phase = FRESH
         connection.since = 0.0
         if self._incoming.pending:
-            self._read_on([])  # a request came along, and our last words leave with its response
+            # A request came along, and our last words leave with its response.
+            self.data_received(self._incoming.read())
         self._flush()
 
     def _refuse_plain(self) -> None:
@@ -218,24 +218,26 @@ class Tls(asyncio.Protocol, asyncio.Transport):
 
     # Reading
 
-    def _read_on(self, pieces: list[bytes]) -> None:
-        """Read what else has come, and hand it on in one piece with what was read before."""
-        incoming = self._incoming
+    def _receive_records(self, data: bytes) -> None:
+        """Decipher what came with one read of the loop, and hand it on in one piece."""
+        whole, part = self._records.cut(data)
+        pieces: list[bytes] = []
         ended = False
-        try:
-            while True:
+        for record in whole:
+            self._incoming.write(record)
+            try:
                 piece = self._tls.read(RECORD_BYTES)
-                if not piece:
-                    ended = True
-                    break
-                pieces.append(piece)
-                if not incoming.pending:
-                    break
-        except ssl.SSLWantReadError:
-            pass  # the rest of a record is still to come
-        except OSError as error:
-            self._fail(error)
-            return
+            except ssl.SSLWantReadError:
+                continue  # there was nothing for us in it: a change of keys
+            except OSError as error:
+                self._fail(error)
+                return
+            if not piece:
+                ended = True
+                break
+            pieces.append(piece)
+        if part:
+            self._incoming.write(part)
         if pieces:
             self._connection.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if ended and self._state is OPEN:
@@ -243,7 +245,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         self._flush()
 
     def _not_read(self, error: OSError) -> None:
-        """There is no whole record yet, or it is not in order."""
+        """There was nothing for us in a record, or it is not in order."""
         if isinstance(error, ssl.SSLWantReadError):
             self._flush()
         else:
@@ -258,7 +260,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     # Writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._state is OPEN and not self._rest and 0 < len(data) <= PORTION_BYTES:
+        if self._state is OPEN and not self._rest and 0 < len(data) <= STEP_BYTES:
             self._tls.write(data)  # which takes all of it: in memory there is always room
             self._inner.write(self._outgoing.read())
         else:
@@ -287,29 +289,33 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             if self._inner.is_closing():
                 self._forget()
                 return
-            self._encipher_portion()
-            self._inner.write(self._outgoing.read())
+            self._inner.writelines(self._encipher())
+            # As in `Output.write`: there are versions of asyncio that forget the water marks.
+            self._inner.set_write_buffer_limits(*self._limits)
         if not rest and self._state is ENDING:
             self._end()
 
-    def _encipher_portion(self) -> None:
+    def _encipher(self) -> list[bytes]:
         """Encipher as much of what was left over as leaves in one write."""
         rest = self._rest
+        records: list[bytes] = []
         room = PORTION_BYTES
-        while rest and room:
-            portion = rest[0][:room]
-            if len(portion) == len(rest[0]):
-                rest.popleft()
-            else:
-                rest[0] = rest[0][room:]
-            room -= len(portion)
-            self._rest_bytes -= len(portion)
-            self._tls.write(portion)
+        while rest and room > 0:
+            step = rest.popleft()
+            if len(step) > STEP_BYTES:
+                rest.appendleft(step[STEP_BYTES:])
+                step = step[:STEP_BYTES]
+            self._tls.write(step)
+            records.append(self._outgoing.read())
+            room -= len(step)
+            self._rest_bytes -= len(step)
+        return records
 
     def get_write_buffer_size(self) -> int:
         return self._inner.get_write_buffer_size() + self._rest_bytes
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._limits = high, low
         self._inner.set_write_buffer_limits(high, low)
 
     # Ending
