@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,27 @@ class TestClientCertificates:
                     with TlsClient(process, context) as client:
                         client.ask(get())
                 stranger.configure_cert(context)
+
+    @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+    def test_the_chain_is_what_the_client_sent(
+        self, loop_name: str, wanted: dict[str, Any], authority: Authority, version: str
+    ) -> None:
+        """Without the root, which is ours; and a resumed session still knows its client."""
+        context = authority.context(maximum_version=getattr(ssl.TLSVersion, version))
+        issued = authority.ca.create_child_ca().issue_cert("me@example.org")
+        issued.configure_cert(context)
+        sent = [pem.bytes().decode() for pem in issued.cert_chain_pems]
+        assert len(sent) == 2
+        with serve("tests.apps:app", loop=loop_name, ssl_cert_reqs="required", **wanted) as process:
+            session = None
+            for most in (len(sent) if sys.version_info >= (3, 13) else 1, 1):
+                with TlsClient(process, context, session=session) as client:
+                    resumed = session is not None
+                    tls = scope_of(client)["extensions"]["tls"]
+                    session = client.tls.session
+                    assert client.tls.session_reused is resumed
+                    assert [pem.split() for pem in tls["client_cert_chain"]] == [pem.split() for pem in sent[:most]]
+                    assert tls["client_cert_name"].startswith("OU=")
 
     def test_optional(
         self, loop_name: str, wanted: dict[str, Any], known: ssl.SSLContext, trusting: ssl.SSLContext

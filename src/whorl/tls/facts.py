@@ -7,6 +7,7 @@ there is never a `client_cert_error`.
 from __future__ import annotations
 
 import ssl
+import sys
 from typing import Any
 
 from whorl.tls.contexts import Contexts
@@ -53,13 +54,18 @@ def tls_facts(tls: ssl.SSLObject, contexts: Contexts) -> dict[str, Any]:
 
 
 def chain(tls: ssl.SSLObject) -> tuple[str, ...]:
-    """The client's certificates as PEM, its own first, then who vouches for it. Before Python 3.13 its own only."""
-    whole = getattr(tls, "get_verified_chain", None)
-    if whole is not None:
-        encoded = whole()
-    else:
-        own = tls.getpeercert(True)
-        encoded = [own] if own is not None else []
+    """The client's certificates as PEM: its own first, then those it sent along that vouch for the one before.
+
+    Its own only before Python 3.13, and in a resumed session, which keeps no others.
+    """
+    own = tls.getpeercert(True)
+    if own is None:
+        return ()
+    encoded = [own]
+    if sys.version_info >= (3, 13):
+        sent = set(tls.get_unverified_chain())
+        # The one at the root is among them if the client sent it; else it is ours.
+        encoded += [certificate for certificate in tls.get_verified_chain()[1:] if certificate in sent]
     return tuple(ssl.DER_cert_to_PEM_cert(certificate) for certificate in encoded)
 
 
