@@ -95,6 +95,19 @@ class TestWhatIsWrong:
         other = authority.issue("other.example")
         assert "does not belong to" in refusal(**{**certificate, "ssl_keyfile": other["ssl_keyfile"]})
 
+    def test_a_key_of_another_kind(self, certificate: dict[str, Any], tmp_path: Path) -> None:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        key = rsa.generate_private_key(65537, 2048)
+        path = tmp_path / "rsa.key"
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        assert "does not belong to" in refusal(**{**certificate, "ssl_keyfile": path})
+
     def test_a_password(self, encrypted: dict[str, Any]) -> None:
         assert "is encrypted: give its password" in refusal(**encrypted)
         assert "the password is wrong" in refusal(**encrypted, ssl_keyfile_password="wrong")

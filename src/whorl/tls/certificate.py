@@ -20,6 +20,9 @@ __all__ = ["Certificate", "examine", "load"]
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL: the dates are compared here, so that the message can name them."""
 
+MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""Another key; one of another kind; and the same again, because OpenSSL has a place for each kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -80,7 +83,7 @@ def check_is_certificate(path: str) -> None:
 def why_not(error: ssl.SSLError, certfile: str, keyfile: str, asked: bool, has_password: bool) -> str:
     """One line for a pair that OpenSSL does not take."""
     reason = error.reason or ""
-    if reason == "KEY_VALUES_MISMATCH":
+    if reason in MISMATCHES:
         return f"the private key {keyfile} does not belong to the certificate {certfile}: give the one that does"
     if asked and has_password:
         return f"the private key {keyfile} cannot be decrypted: the password is wrong"
