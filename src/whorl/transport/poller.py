@@ -1,0 +1,97 @@
+"""One epoll object for all sockets of a server (epoll(7)), which the loop sees as a single file descriptor.
+
+asyncio pays for each event of each socket: a look into its selector's tables, a handle, a context to run it in. Here it
+pays once for a turn: when anything is ready, it calls `_turn`, which asks the kernel who is, and has each of them read
+or write at once. That makes a small request a tenth cheaper. Other loops do all this in native code, and keep to it:
+`MadeLoop.takes_poller` decides. Made by `acceptor`. It must not know what a descriptor is for.
+
+Two things hold besides. One turn finds whoever was ready when it began, however many, and each about once: the sweep
+and the drain count on having read what the kernel held. And who is forgotten in a turn hears nothing more, but its
+descriptor must stay open until the next one: a new socket of the same number would hear what was meant for the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from contextvars import copy_context
+from typing import Final, Protocol
+
+__all__ = ["READABLE", "WRITABLE", "Poller"]
+
+READABLE: Final = 0x001
+WRITABLE: Final = 0x004
+"""EPOLLIN and EPOLLOUT. EPOLLERR and EPOLLHUP come unasked."""
+
+BATCH: Final = 256
+"""So many answers of the kernel are in memory at once. It puts who has answered at the end of its list."""
+
+
+class Waiting(Protocol):
+    """Who waits for a descriptor."""
+
+    def ready(self, events: int) -> None:
+        """It is ready. Whatever goes wrong is dealt with here: others come after."""
+
+
+class Poller:
+    """Tells who waits when a descriptor is ready, as long as it is.
+
+    Args:
+        loop: the running loop, which has `add_reader`.
+
+    Attributes:
+        loop: the same.
+        context: what everything here runs in.
+    """
+
+    __slots__ = ("_epoll", "_waiting", "context", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.context = copy_context()
+        self._epoll = select.epoll()
+        self._waiting: dict[int, Waiting] = {}
+        loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def watch(self, descriptor: int, waiting: Waiting, events: int) -> None:
+        """Wait for these events from now on, and for no others.
+
+        Args:
+            descriptor: of a socket, which is open.
+            waiting: who waits for it.
+            events: `READABLE`, `WRITABLE`, or both; 0 to forget the descriptor, which is needed before it is closed.
+
+        Raises:
+            OSError: the kernel has no room for another.
+        """
+        if not events:
+            if self._waiting.pop(descriptor, None) is not None:
+                self._epoll.unregister(descriptor)
+        elif descriptor in self._waiting:
+            self._epoll.modify(descriptor, events)
+        else:
+            self._epoll.register(descriptor, events)
+            self._waiting[descriptor] = waiting
+
+    def _turn(self) -> None:
+        waiting = self._waiting
+        left = len(waiting)
+        while left > 0:
+            answers = self._epoll.poll(0, BATCH)
+            for descriptor, events in answers:
+                one = waiting.get(descriptor)
+                if one is not None:
+                    one.ready(events)
+            if len(answers) < BATCH:
+                return
+            left -= BATCH
+
+    def close(self) -> None:
+        """Wait for nothing more. Whoever still does is forgotten."""
+        self._waiting.clear()
+        self.loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
