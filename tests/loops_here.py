@@ -17,6 +17,10 @@ ABSENT = {known.name: reason for known in KNOWN if known.name in WANTED and (rea
 
 LOOPS = [known.typed for name in WANTED for known in KNOWN if known.name == name and name not in ABSENT]
 """What to type for each loop under test."""
+OWN = "tests.own_loop:OwnTransports"
+"""asyncio's with its own transports: tests of how connections are accepted and served ask for it too."""
+if "own" in WANTED:
+    LOOPS.append(OWN)
 
 RLOOP_WARNS = (
     # It closes its wake-up sockets behind Python's back when a run ends, and Python warns that nobody closed them.
@@ -26,3 +30,5 @@ RLOOP_WARNS = (
 )
 LOOP_PARAMS = [pytest.param(name, marks=RLOOP_WARNS if name.startswith("rloop") else ()) for name in LOOPS]
 """The same for `pytest.mark.parametrize` and fixtures; most tests ask for the fixture `loop_name` instead."""
+EACH_WAY = [*LOOP_PARAMS, *([] if OWN in LOOPS else [OWN])]
+"""The same, and asyncio's with its own transports."""

@@ -85,6 +85,11 @@ class Platform:
         return self.system == "linux"
 
     @property
+    def has_epoll(self) -> bool:
+        """Whether there is epoll(7)."""
+        return self.system == "linux"
+
+    @property
     def has_nameless_sockets(self) -> bool:
         """Whether a Unix socket can be bound to a name that the kernel makes up and no file has (unix(7))."""
         return self.system == "linux"

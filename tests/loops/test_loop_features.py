@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.own_loop import OwnTransports
 from whorl.errors import ConfigError
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.loops.registry import ASYNCIO, KNOWN, KnownLoop
@@ -20,6 +21,7 @@ from whorl.platform import HERE, Platform
 
 SECONDS = 10.0
 WINDOWS = Platform(system="win32", implementation="cpython", python=(3, 13, 0))
+LINUX = Platform(system="linux")
 
 
 @dataclass
@@ -312,3 +314,28 @@ def test_every_known_loop_runs_somewhere(known: KnownLoop) -> None:
 def test_asyncio_runs_everywhere() -> None:
     assert ASYNCIO.why_unsupported(WINDOWS) is None
     assert ASYNCIO.why_unsupported(Platform(system="linux", implementation="pypy", python=(3, 11, 0))) is None
+
+
+class TestPoller:
+    """Whether a poller of ours serves the sockets of a loop."""
+
+    def takes(self, loop: asyncio.AbstractEventLoop, platform: Platform = LINUX) -> bool:
+        try:
+            return MadeLoop.of(loop, platform=platform).takes_poller
+        finally:
+            loop.close()
+
+    def test_of_asyncios_own_where_there_is_epoll(self) -> None:
+        assert self.takes(asyncio.SelectorEventLoop())
+
+    @pytest.mark.parametrize("system", ["darwin", "freebsd14", "win32"])
+    def test_nowhere_else(self, system: str) -> None:
+        assert not self.takes(asyncio.SelectorEventLoop(), Platform(system=system))
+
+    def test_not_of_a_subclass(self) -> None:
+        """Whoever made one may have changed just that."""
+        assert not self.takes(OwnTransports())
+
+    def test_of_no_other_loop(self, loop_name: str) -> None:
+        made = resolve(loop_name).make()
+        assert self.takes(made.loop) == (loop_name == "asyncio")

@@ -12,9 +12,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import Process, serve
+from tests.loops_here import EACH_WAY
 from tests.server.client import Client, Cut, body, events, get, post, start, until
 
 FOREVER = get(script=[("note", "here"), ("sleep", 3600)], name="forever")
+
+
+@pytest.fixture(params=EACH_WAY)
+def loop_name(request: pytest.FixtureRequest) -> str:
+    """Each loop, and asyncio's with its own transports: it accepts otherwise."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture

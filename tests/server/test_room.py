@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Process, read_response, serve
+from tests.loops_here import EACH_WAY
 from tests.server.client import descriptors, get, start, until
 from whorl.server.complaints import Complaints
 from whorl.server.room import Room, Space, raise_limit
@@ -26,6 +27,13 @@ WITH_LIMITS = (
     "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); del sys.argv[1:3]; "
     "runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
 )
+
+
+@pytest.fixture(params=EACH_WAY)
+def loop_name(request: pytest.FixtureRequest) -> str:
+    """Each loop, and asyncio's with its own transports: it accepts otherwise."""
+    name: str = request.param
+    return name
 
 
 @contextmanager

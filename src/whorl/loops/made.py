@@ -73,6 +73,15 @@ class MadeLoop:
         lacking = ASYNCIO.lacking(self.platform) if self.known is None else self.known.lacking(self.platform)
         return feature not in lacking
 
+    @property
+    def takes_poller(self) -> bool:
+        """Whether a poller of ours serves sockets at less cost than the loop does, and beside it.
+
+        It does on asyncio's own loop, where there is epoll(7): that one spends more Python on an event. A subclass
+        is somebody's own, and what he changed is to take effect.
+        """
+        return type(self.loop) is asyncio.SelectorEventLoop and self.platform.has_epoll
+
     def require(self, *features: Feature) -> None:
         """Raises ConfigError for the features that this loop lacks, one sentence for each."""
         refusals = [self._refusal(feature) for feature in features if not self.can(feature)]

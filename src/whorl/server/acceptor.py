@@ -1,5 +1,5 @@
-"""Accepting connections: bound sockets in, connections made by the loop's own server (accept(2)), or by a `Listener`
-of ours where the loop's own is not sound.
+"""Accepting connections: bound sockets in, connections made by the loop's own server (accept(2)), by a `Listener` of
+ours where that is not sound, or by a `PolledListener` where a `Poller` of ours serves them.
 
 The loop gets a duplicate of each socket and we keep the original, because some loops take away what they are given.
 
@@ -24,8 +24,10 @@ from whorl.loops import Feature, MadeLoop
 from whorl.loops.registry import ASYNCIO
 from whorl.platform import HERE
 from whorl.server.listener import Listener
+from whorl.server.polled_listener import PolledListener, take_in
 from whorl.server.room import Room, Space, TurnedAway
 from whorl.server.sockets import Bound
+from whorl.transport.poller import Poller
 
 __all__ = ["Acceptor"]
 
@@ -53,7 +55,7 @@ class Acceptor:
 
     __slots__ = (
         *("_backlog", "_bounds", "_connects", "_listeners", "_logger", "_made"),
-        *("_room", "_said", "_waiting"),
+        *("_poller", "_room", "_said", "_waiting"),
     )
 
     def __init__(
@@ -72,7 +74,8 @@ class Acceptor:
         self._room = Room()
         self._said = float("-inf")
         self._waiting: asyncio.Task[None] | None = None  # for room
-        self._listeners: list[tuple[asyncio.Server | Listener, int]] = []
+        self._listeners: list[tuple[asyncio.Server | Listener | PolledListener, int]] = []
+        self._poller = Poller(made.loop) if made.takes_poller else None
 
     async def start(self) -> None:
         """Listen."""
@@ -83,7 +86,9 @@ class Acceptor:
             if self._made.known is ASYNCIO and self._made.platform.asyncio_bears_resets:
                 bound.handle.listen(self._backlog)  # the queue is longer than what is accepted at once
 
-    async def _listen(self, handle: socket.socket, is_unix: bool, connect: Connect) -> asyncio.Server | Listener:
+    async def _listen(
+        self, handle: socket.socket, is_unix: bool, connect: Connect
+    ) -> asyncio.Server | Listener | PolledListener:
         loop = self._made.loop
         is_asyncio = self._made.known is ASYNCIO
         handle.setblocking(False)
@@ -91,6 +96,9 @@ class Acceptor:
         # asyncio accepts so many at once, before it asks for the first one's protocol.
         backlog = self._room.batch if is_asyncio else self._backlog
         try:
+            if self._poller is not None:
+                batch = self._room.batch
+                return PolledListener(self._poller, handle, is_unix, admit, self._backlog, batch, self._logger)
             if is_asyncio and not self._made.platform.asyncio_bears_resets:
                 return Listener(loop, handle, connect, self._backlog, self._logger)
             if is_unix:
@@ -163,18 +171,21 @@ class Acceptor:
         kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
         await self._stop_waiting()
         await self._settle()
-        clients: list[tuple[Connect, socket.socket]] = []
+        clients: list[tuple[Bound, Connect, socket.socket, Any]] = []
         if self._made.can(Feature.KEEPS_CLIENTS):
             loops_own = not any(isinstance(listener, Listener) for listener, _ in self._listeners)
             for bound, connect in zip(self._bounds, self._connects, strict=True):
                 if not bound.inherited and loops_own:
-                    clients += ((connect, client) for client in queued(bound.handle))
+                    clients += ((bound, connect, *client) for client in queued(bound.handle))
             self._close_listeners()
             for bound in self._bounds:
                 bound.close()
         else:
             self._stop_accepting_alone()
-        for connect, client in clients:
+        for bound, connect, client, peername in clients:
+            if self._poller is not None:
+                take_in(self._poller, client, peername, bound.is_unix, connect(), self._logger)
+                continue
             try:
                 await self._made.loop.connect_accepted_socket(connect, client)
             except OSError:  # it has left meanwhile
@@ -194,7 +205,7 @@ class Acceptor:
     async def _settle(self) -> None:
         """Have the loop finish what it has begun. asyncio makes a connection in the turn after it has accepted it, and
         loses it if the listener is closed meanwhile (CPython gh-109564)."""
-        if self._made.known is not ASYNCIO:
+        if self._made.known is not ASYNCIO or self._poller is not None:
             return
         for listener, descriptor in self._listeners:
             if not isinstance(listener, Listener):
@@ -205,6 +216,8 @@ class Acceptor:
     def close(self) -> None:
         """Let go of the listeners, when no connection is left."""
         self._close_listeners()
+        if self._poller is not None:
+            self._poller.close()
         self._room.close()
 
     def _close_listeners(self) -> None:
@@ -234,14 +247,14 @@ def knock(handle: socket.socket) -> None:
             pass  # it is on its way
 
 
-def queued(handle: socket.socket) -> list[socket.socket]:
-    """The connections that wait in a listening socket's queue."""
+def queued(handle: socket.socket) -> list[tuple[socket.socket, Any]]:
+    """The connections that wait in a listening socket's queue, and who they are."""
     clients = []
     try:
         while True:
-            client, _ = handle.accept()
+            client, peername = handle.accept()
             client.setblocking(False)
-            clients.append(client)
+            clients.append((client, peername))
     except OSError:  # there is no other, or no room for it
         return clients
 
