@@ -76,7 +76,11 @@ BARS_BY_PEER = (
 TLS = ("tls_hello", "tls_10k")
 HANDSHAKES = ("tls_full", "tls_resume")
 BARS = (
-    *(Bar(row, 0.60, "Uvicorn httptools") for row in ("ws32", "ws1k", "ws64k")),
+    *(
+        Bar(row, 0.60, "Uvicorn httptools", loop=loop)
+        for loop in (MAIN, "asyncio")
+        for row in ("ws32", "ws1k", "ws64k")
+    ),
     Bar("hello", 0.42, "Uvicorn httptools", loop="asyncio"),
     *(Bar(row, 0.55, "Uvicorn httptools") for row in TLS),
     *(Bar(row, 0.42, "Uvicorn httptools", loop="asyncio") for row in TLS),

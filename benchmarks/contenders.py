@@ -91,7 +91,7 @@ class Group:
 
 HTTP_ROWS = tuple(row.name for row in ROWS if row.name not in WEBSOCKET_ROWS + TLS_ROWS)
 ASYNCIO_ROWS = (
-    *("hello", "headers14", "echo1k", "stream10", "ws32"),
+    *("hello", "headers14", "echo1k", "stream10", "ws32", "ws1k", "ws64k"),
     *("tls_hello", "tls_10k", "tls_full", "tls_resume"),
 )
 SOME_ROWS = ("hello", "ws32")
@@ -100,8 +100,8 @@ WSPROTO_ROWS = ("ws1k", "wsdeflate", "wsidle5k")
 FEW_ROWS = ("hello", "stream10")
 """And of Gunicorn and Hypercorn."""
 BROAD_ROWS = (
-    *("hello", "headers14", "echo1k", "stream10", "newconn", "sse200", "accesslog", "fastapi", "django"),
-    *("tls_hello", "coldstart", "idle10k", "ws32", "ws1k", "wsroom", "wsidle5k"),
+    *("hello", "headers14", "echo1k", "stream10", "newconn", "sse200", "accesslog"),
+    *("tls_hello", "coldstart", "idle10k", "ws32", "wsroom", "wsidle5k"),
 )
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 COMPILED_ROWS = (

@@ -1,9 +1,9 @@
 """`make bench-instructions`: how many instructions Whorl executes for 2,000 requests, counted by callgrind.
 
-The kernel's are not among them, and a cache miss costs nothing here; in return the count comes out the same, to the
-digit or nearly (two in ten thousand have been seen), so that a change of a thousandth shows on a
-busy machine. ROWS= are the rows, LOOP= is the loop, uvloop by default; BASE= is an earlier commit to count as well.
-What callgrind wrote stays in .venv-bench/callgrind, for callgrind_annotate.
+In the rows about WebSocket, for 2,000 messages. The kernel's are not among them, and a cache miss costs nothing here;
+in return the count comes out the same, to the digit or nearly (two in ten thousand have been seen), so that a change of
+a thousandth shows on a busy machine. ROWS= are the rows, LOOP= is the loop, uvloop by default; BASE= is an earlier
+commit to count as well. What callgrind wrote stays in .venv-bench/callgrind, for callgrind_annotate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import os
 import shutil
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks.__main__ import prepared, tell
@@ -28,26 +30,33 @@ from benchmarks.measure import Terms
 from benchmarks.process import Server, running
 from benchmarks.report import table
 from benchmarks.rows import Load, Profile, Request, Row, choose
+from benchmarks.talkers import Talker
 
 __all__ = ["main"]
 
 ROWS = "hello,json,headers14,response12,body10k,echo1k,stream10,sleep0"
+MORE_ROWS = "tls_hello,tls_10k,ws32,ws1k,ws64k,wsdeflate"
 REQUESTS = 2_000
+PATIENCE_SECONDS = 60.0
+"""Under callgrind, everything takes fifty times as long."""
 WARM_REQUESTS = 1_000
 """Sent before: the interpreter has specialised what it runs, and caches are filled."""
 STEADY = ("PYTHONHASHSEED=0", "PYTHONMALLOC=malloc", "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000")
 """What makes one run like another: hashes, and an allocator that hands out what was last given back. In Python's own,
 what an allocation costs depends on how full a pool happens to be."""
 PROFILES = (Profile.PLAIN, Profile.TLS)
+LOADS = (Load.WRK, Load.TALK)
 MARK = Row("mark", "", Request("/mark"), b"")
 FOLDER = HOME / "callgrind"
 
 
 def main() -> None:
     rows = choose(os.environ.get("ROWS", "") or ROWS)
-    unfit = [row.name for row in rows if row.load is not Load.WRK or row.profile not in PROFILES]
+    unfit = [row.name for row in rows if row.load not in LOADS or row.profile not in PROFILES]
     if unfit:
-        raise CannotRun(f"ROWS: {', '.join(unfit)} cannot be counted; these can: {ROWS},tls_hello,tls_10k")
+        raise CannotRun(
+            f"ROWS: {', '.join(unfit)} cannot be counted; these can: {ROWS},tls_hello,tls_10k,ws32,ws1k,ws64k,wsdeflate"
+        )
     loop = os.environ.get("LOOP", "") or "uvloop"
     base = os.environ.get("BASE", "")
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -87,10 +96,10 @@ def count(row: Row, name: str, loop: str, source: Path, terms: Terms) -> int:
     contender = Contender(name, loop, command, (str(source),))
     try:
         with running(contender, row.profile, terms.cores, terms.folder) as server:
-            with server.connect(60) as client:
-                ask(server, client, row, WARM_REQUESTS)
+            with server.connect(PATIENCE_SECONDS) as client, ready(server, client, row) as go:
+                go(WARM_REQUESTS)
                 ask(server, client, MARK)
-                ask(server, client, row, REQUESTS)
+                go(REQUESTS)
                 ask(server, client, MARK)
     except Fault as fault:
         raise CannotRun(f"void: {row.name}: {fault}") from None
@@ -99,6 +108,16 @@ def count(row: Row, name: str, loop: str, source: Path, terms: Terms) -> int:
         if line.startswith(("summary:", "totals:")):
             return int(line.split()[1])
     raise CannotRun(f"callgrind has not counted: {file}.2 has no sum")
+
+
+@contextmanager
+def ready(server: Server, client: socket.socket, row: Row) -> Iterator[Callable[[int], None]]:
+    """What sends so many requests of a row, or messages, one after the other, and looks at what comes back."""
+    if row.load is Load.TALK:
+        with Talker(server, row, PATIENCE_SECONDS) as talker:
+            yield talker.talk
+    else:
+        yield partial(ask, server, client, row)
 
 
 def ask(server: Server, client: socket.socket, row: Row, times: int = 1) -> None:
