@@ -13,7 +13,7 @@ from websockets.uri import parse_uri
 from tests.effort import effort
 from tests.websocket import strategies
 from tests.websocket.differences import messages_of, unexplained
-from tests.websocket.vectors import LIMIT_BYTES
+from tests.websocket.vectors import LIMIT_BYTES, said
 from whorl.websocket.connection import Connection, State
 from whorl.websocket.deflate import DeflateSettings, negotiate
 from whorl.websocket.events import Close, Event, Ping, Pong
@@ -88,9 +88,8 @@ def test_whatever_is_offered_an_exchange_follows(
         send_by_them(client, message, [])
         (event,) = connection.receive_data(b"".join(client.data_to_send()))
         assert event == message
-        client.receive_data(
-            connection.send_text(message) if isinstance(message, str) else connection.send_binary(message)
-        )
+        sent = connection.send_text(message) if isinstance(message, str) else connection.send_binary(message)
+        client.receive_data(said(sent))
         assert messages_of(client.events_received()) == [message]
 
 
@@ -150,7 +149,7 @@ def test_what_we_send_is_what_they_read(
     octets = b""
     expected: list[object] = []
     for message, payload in sent:
-        octets += connection.send_text(message) if isinstance(message, str) else connection.send_binary(message)
+        octets += said(connection.send_text(message) if isinstance(message, str) else connection.send_binary(message))
         octets += connection.ping(payload) + connection.pong(payload)
         expected += [message, Ping(payload), Pong(payload)]
     octets += connection.close(code, reason)

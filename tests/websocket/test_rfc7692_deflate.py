@@ -23,6 +23,7 @@ from tests.websocket.vectors import (
     frame,
     outcome,
     play,
+    said,
     server_frames,
     text,
 )
@@ -248,7 +249,7 @@ def test_7_1_1_1_ours_without_context_takeover() -> None:
     connection = Connection(LIMIT_BYTES, agreed(b"permessage-deflate; server_no_context_takeover"))
     words = "words that come again " * 20
 
-    one, two = server_frames(connection.send_text(words) + connection.send_text(words))
+    one, two = server_frames(said(connection.send_text(words)) + said(connection.send_text(words)))
 
     assert one == two
     assert Client().inflate(one.payload) == words.encode()
@@ -258,7 +259,7 @@ def test_7_1_1_1_ours_with_context_takeover() -> None:
     connection, client = Connection(LIMIT_BYTES, agreed()), Client()
     words = random.Random(1).randbytes(200)
 
-    one, two = server_frames(connection.send_binary(words) + connection.send_binary(words))
+    one, two = server_frames(said(connection.send_binary(words)) + said(connection.send_binary(words)))
 
     assert len(two.payload) < 20 < len(one.payload)
     assert client.inflate(one.payload) == client.inflate(two.payload) == words

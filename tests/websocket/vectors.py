@@ -16,6 +16,7 @@ from whorl.websocket.connection import Connection, State
 from whorl.websocket.deflate import Deflate
 from whorl.websocket.events import Close, Event
 from whorl.websocket.failure import Failure
+from whorl.websocket.frames import Octets
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
@@ -89,8 +90,14 @@ class ServerFrame:
         return self.first & 0x0F
 
 
-def server_frames(octets: bytes) -> list[ServerFrame]:
+def said(sent: Octets) -> bytes:
+    """What was given to be sent, in one piece."""
+    return sent if isinstance(sent, bytes) else b"".join(sent)
+
+
+def server_frames(sent: Octets) -> list[ServerFrame]:
     """The frames that a server sent: whole ones, not masked, lengths in the shortest form."""
+    octets = said(sent)
     frames = []
     at = 0
     while at < len(octets):

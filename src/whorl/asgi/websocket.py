@@ -163,7 +163,8 @@ class Session(Exchange):
             self._turn = FREE
         elif self._turn is DUE:
             self._pay()
-        while self._ending is None and self.our_state < COMPLETE:
+        # That it is open is seen at once; to compare two members of an enum by order costs as much as a call.
+        while self._ending is None and (self.our_state is OPEN or self.our_state < COMPLETE):
             receiver = self._spare
             if receiver is None:
                 receiver = Arrival(self.service.loop, self.service.done)
@@ -292,7 +293,12 @@ class Session(Exchange):
                 await self.drained()
             elif type(text) is str and "bytes" not in message and message["type"] == "websocket.send":
                 # As `_send` does it, for what most messages are.
-                carrier.write(self._codec.send_text(text))
+                frame = self._codec.send_text(text)
+                if isinstance(frame, bytes):
+                    carrier.write(frame)
+                else:
+                    carrier.write(frame[0])
+                    carrier.write(frame[1])
                 if self._carrier.writing_blocked:
                     await self.drained()
                 return
@@ -341,7 +347,8 @@ class Session(Exchange):
             frame = self._codec.send_binary(data if type(data) is bytes else as_bytes(data))
         else:
             raise ValueError("websocket.send has neither text nor bytes")
-        self._carrier.write(frame)
+        for piece in (frame,) if isinstance(frame, bytes) else frame:
+            self._carrier.write(piece)
 
     def _close_message(self, message: Message) -> None:
         code, reason = message.get("code"), message.get("reason")

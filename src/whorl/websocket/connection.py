@@ -26,6 +26,7 @@ from whorl.websocket.frames import (
     MASK,
     MOST_CONTROL_BYTES,
     MOST_HEADER_BYTES,
+    MOST_MEDIUM_BYTES,
     MOST_MEDIUM_FRAME_BYTES,
     MOST_SHORT_FRAME_BYTES,
     OPCODE,
@@ -37,11 +38,13 @@ from whorl.websocket.frames import (
     SHORT_HEADERS,
     SHORT_MASKED_HEADER_BYTES,
     TEXT,
+    Octets,
     encode_frame,
+    encode_long_frame,
     pack_16,
-    pack_length_16,
-    pack_length_64,
     try_header,
+    unpack_16,
+    unpack_64,
 )
 from whorl.websocket.mask import unmask, view
 from whorl.websocket.message import TOO_LONG, BinaryMessage, Message, TextMessage
@@ -89,7 +92,6 @@ SECOND_LESS_SIZE = MASK - 6  # of a short frame: its second octet has the length
 MASKED_16 = MASK | LENGTH_16
 MASKED_64 = MASK | LENGTH_64
 MOST_SHORT_BYTES = 125
-MOST_MEDIUM_BYTES = 0xFFFF
 TEXT_HEADERS = SHORT_HEADERS[TEXT]
 BINARY_HEADERS = SHORT_HEADERS[BINARY]
 
@@ -170,15 +172,15 @@ class Connection:
                 return None
             payload = unmask(payload, key)
         elif size <= MOST_MEDIUM_FRAME_BYTES:
-            first = data[0]
-            if not data.startswith(pack_length_16(MASKED_16, size - 8), 1) or size - 8 > self._limit_bytes:
+            first, second, length, key = unpack_16(data)
+            if second != MASKED_16 or length != size - 8 or length > self._limit_bytes:
                 return None
-            payload = unmask(data[8:], data[4:8])
+            payload = unmask(data[8:], key)
         elif size >= LEAST_LONG_FRAME_BYTES:
-            first = data[0]
-            if not data.startswith(pack_length_64(MASKED_64, size - 14), 1) or size - 14 > self._limit_bytes:
+            first, second, length, key = unpack_64(data)
+            if second != MASKED_64 or length != size - 14 or length > self._limit_bytes:
                 return None
-            payload = unmask(view(data)[14:], data[10:14])
+            payload = unmask(view(data)[14:], key)
         else:
             return None
         if first == WHOLE_TEXT:
@@ -232,7 +234,7 @@ class Connection:
         self._forget()
         return [] if they_ended else [Close(ABNORMAL, "")]
 
-    def send_text(self, text: str) -> bytes:
+    def send_text(self, text: str) -> Octets:
         """The frame of a text message.
 
         Raises:
@@ -248,7 +250,7 @@ class Connection:
                 return pack_16(WHOLE_TEXT, LENGTH_16, size) + payload
         return self._send_message(TEXT, payload)
 
-    def send_binary(self, data: bytes) -> bytes:
+    def send_binary(self, data: bytes) -> Octets:
         """The frame of a binary message.
 
         Raises:
@@ -387,7 +389,7 @@ class Connection:
         end = min(at + self._remaining_bytes, len(data))
         came_bytes = end - at
         if came_bytes:
-            message.add(unmask(data[at:end], self._key))
+            message.add(unmask(view(data)[at:end], self._key))
             self._remaining_bytes -= came_bytes
         if self._remaining_bytes:
             turn = came_bytes & 3
@@ -431,12 +433,16 @@ class Connection:
         self._at = self._remaining_bytes = 0
         self._message = self._inflater = None
 
-    def _send_message(self, opcode: int, payload: bytes) -> bytes:
+    def _send_message(self, opcode: int, payload: bytes) -> Octets:
         """A message in one frame, compressed where that is agreed and worth it (RFC 7692 section 7.2.1)."""
         self._check_open()
+        first = FIN | opcode
         if self._deflater is not None and len(payload) >= self._deflater.minimum_bytes:
-            return encode_frame(FIN | RSV1 | opcode, self._deflater.deflate(payload))
-        return encode_frame(FIN | opcode, payload)
+            first |= RSV1
+            payload = self._deflater.deflate(payload)
+        if len(payload) > MOST_MEDIUM_BYTES:
+            return encode_long_frame(first, payload)
+        return encode_frame(first, payload)
 
     def _send_control(self, opcode: int, payload: bytes) -> bytes:
         self._check_open()

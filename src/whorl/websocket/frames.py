@@ -7,6 +7,7 @@ what may follow what. It must not know messages, states, or any limit on a messa
 from __future__ import annotations
 
 import struct
+from typing import TypeAlias
 
 from whorl.websocket.failure import VIOLATION, Failure
 
@@ -21,6 +22,7 @@ __all__ = [
     "MASK",
     "MOST_CONTROL_BYTES",
     "MOST_HEADER_BYTES",
+    "MOST_MEDIUM_BYTES",
     "MOST_MEDIUM_FRAME_BYTES",
     "MOST_SHORT_FRAME_BYTES",
     "OPCODE",
@@ -32,11 +34,13 @@ __all__ = [
     "SHORT_HEADERS",
     "SHORT_MASKED_HEADER_BYTES",
     "TEXT",
+    "Octets",
     "encode_frame",
+    "encode_long_frame",
     "pack_16",
-    "pack_length_16",
-    "pack_length_64",
     "try_header",
+    "unpack_16",
+    "unpack_64",
 ]
 
 # The first octet (section 5.2)
@@ -60,6 +64,7 @@ LENGTH_16 = 126
 LENGTH_64 = 127
 
 MOST_CONTROL_BYTES = 125
+MOST_MEDIUM_BYTES = 0xFFFF
 SHORT_MASKED_HEADER_BYTES = 6
 MOST_HEADER_BYTES = 14
 
@@ -69,7 +74,7 @@ SHORT_HEADERS = {opcode: [bytes((FIN | opcode, length)) for length in range(126)
 # A client's whole frames by their size, key and header included. Between the last two no frame can be; nor can one of
 # 6 + 126 or 6 + 127 octets, but what is longer is medium.
 MOST_SHORT_FRAME_BYTES = 6 + 127
-MOST_MEDIUM_FRAME_BYTES = 8 + 0xFFFF
+MOST_MEDIUM_FRAME_BYTES = 8 + MOST_MEDIUM_BYTES
 LEAST_LONG_FRAME_BYTES = 14 + 0x10000
 
 # Take a client's short frame apart, by the size of the whole, into the first octet, the second, the key and the
@@ -81,8 +86,13 @@ SHORT_FRAMES = [
 
 pack_16 = struct.Struct("!BBH").pack
 pack_64 = struct.Struct("!BBQ").pack
-pack_length_16 = struct.Struct("!BH").pack
-pack_length_64 = struct.Struct("!BQ").pack
+
+# Read the header of a client's longer frames: the first octet, the second, the length and the key.
+unpack_16 = struct.Struct("!BBH4s").unpack_from
+unpack_64 = struct.Struct("!BBQ4s").unpack_from
+
+# What is to be sent: in one piece, or a header and its payload, where joining the two would cost more than it saves.
+Octets: TypeAlias = bytes | tuple[bytes, bytes]
 
 
 def try_header(octets: bytes, at: int, reserved: int) -> tuple[int, int, int] | None:
@@ -144,6 +154,11 @@ def encode_frame(first: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < LENGTH_16:
         return bytes((first, length)) + payload
-    if length < 0x10000:
+    if length <= MOST_MEDIUM_BYTES:
         return pack_16(first, LENGTH_16, length) + payload
-    return pack_64(first, LENGTH_64, length) + payload
+    return b"".join(encode_long_frame(first, payload))
+
+
+def encode_long_frame(first: int, payload: bytes) -> tuple[bytes, bytes]:
+    """A frame whose payload is longer than `MOST_MEDIUM_BYTES`, which is not copied: its header, and the payload."""
+    return pack_64(first, LENGTH_64, len(payload)), payload
