@@ -185,7 +185,7 @@ class TestBackPressure:
             assert client.response().status == 200
         here, *pieces = events(server, name, 2)
         assert sum(pieces) == size
-        # asyncio reads 64 KiB, uvloop and rloop up to 256 KiB at a time.
+        # asyncio reads 96 KiB, uvloop and rloop up to 256 KiB at a time.
         assert max(pieces) <= 64 * 1024 + 256 * 1024 * 2
 
     def send_what_goes(self, client: Client, size: int) -> int:

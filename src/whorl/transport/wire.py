@@ -21,12 +21,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final
 
+from whorl.transport.output import READ_BYTES
 from whorl.transport.poller import READABLE, WRITABLE, Poller
 
 __all__ = ["Wire"]
 
-# What malloc(3) takes from its heap, and gives back to it cut to size. From 128 KiB on, glibc maps and unmaps memory.
-READ_BYTES: Final = 64 * 1024
 # The most that one writev(2) takes (IOV_MAX).
 MOST_PIECES: Final = 1024
 HIGH_BYTES: Final = 64 * 1024
