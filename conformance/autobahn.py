@@ -28,6 +28,9 @@ GOOD_CLOSES = ("OK", "INFORMATIONAL")
 # Of each kind of message in 12.* and 13.*, those numbers: short and long, whole and in fragments, in two minutes.
 REDUCED = (1, 3, 5, 7, 11, 13)
 
+NOTE = "note.txt"
+"""Beside the suite's report of a group: what was run."""
+
 
 class Verdict(TypedDict):
     """What the suite says of one case."""
@@ -113,8 +116,18 @@ def install_suite(cache: Path) -> Path:
     return command
 
 
-def run_group(command: Path, cache: Path, name: str, servers: dict[str, str], timeout_seconds: float) -> Index:
+def run_group(
+    command: Path, cache: Path, name: str, servers: dict[str, str], timeout_seconds: float, note: str
+) -> Index:
     """Run a group's cases against all servers, one after another.
+
+    Args:
+        command: the suite's.
+        cache: where its reports go.
+        name: of the group.
+        servers: their URLs by their names.
+        timeout_seconds: how long all of it may take.
+        note: what the servers are, kept with the report.
 
     Returns:
         By server, what the suite says of each case.
@@ -139,8 +152,22 @@ def run_group(command: Path, cache: Path, name: str, servers: dict[str, str], ti
     index = reports / "index.json"
     if not index.exists():
         raise Unable(f"Autobahn's suite wrote no index: see {log.name}.")
+    (reports / NOTE).write_text(note, encoding="utf-8")
     verdicts: Index = json.loads(index.read_text())
     return verdicts
+
+
+def latest(cache: Path, servers: Iterable[str]) -> dict[str, tuple[Index, str]]:
+    """By group, what its latest run found of all these servers, and what they were. A group may take an hour: it need
+    not be run again for a page that tells of another."""
+    found = {}
+    for name in GROUPS:
+        index, note = (cache / "reports" / name / file for file in ("index.json", NOTE))
+        if index.exists() and note.exists():
+            verdicts: Index = json.loads(index.read_text())
+            if verdicts.keys() >= set(servers):
+                found[name] = verdicts, note.read_text(encoding="utf-8")
+    return found
 
 
 def faults(group: Group, verdicts: dict[str, Verdict]) -> list[str]:
@@ -167,8 +194,8 @@ def sorted_cases(verdicts: dict[str, Verdict]) -> list[tuple[str, Verdict]]:
     return sorted(verdicts.items(), key=lambda item: [int(number) for number in item[0].split(".")])
 
 
-def summary(results: dict[str, Index], servers: Iterable[str]) -> str:
-    """The page that says how it went."""
+def summary(results: dict[str, tuple[Index, str]], servers: Iterable[str]) -> str:
+    """The page that says how it went: what the latest run of each group found, and what was run."""
     lines = [
         "# WebSocket conformance: Autobahn",
         "",
@@ -178,7 +205,7 @@ def summary(results: dict[str, Index], servers: Iterable[str]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     notes = []
-    for name, index in results.items():
+    for name, (index, _) in results.items():
         group = GROUPS[name]
         for server in servers:
             verdicts = index.get(server, {})
@@ -192,6 +219,7 @@ def summary(results: dict[str, Index], servers: Iterable[str]) -> str:
                 for case, verdict in sorted_cases(verdicts)
                 if verdict["behavior"] != "OK" or verdict["behaviorClose"] != "OK"
             ]
+    lines += ["", "What was run:", "", *(f"- {GROUPS[name].title}: {note}" for name, (_, note) in results.items())]
     if notes:
         lines += ["", "Cases that are not plainly OK:", "", *notes]
     return "\n".join(lines) + "\n"
@@ -202,7 +230,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("servers", nargs="+", metavar="NAME=URL", help="a server that echoes text and octets")
     parser.add_argument("--groups", default="core,limits,deflate", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--cache", type=Path, default=Path(".autobahn"), help="where the suite and its reports are")
-    parser.add_argument("--summary", type=Path, help="the page to write")
+    parser.add_argument("--summary", type=Path, help="the page to write, with the latest of all groups")
+    parser.add_argument("--note", default="a server", help="what is run, for that page")
     parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="how long one group may take")
     options = parser.parse_args(arguments)
     options.groups = options.groups.split(",")
@@ -219,14 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write the summary, and say by the exit status whether all servers meet all bars."""
     options = parse_arguments(arguments)
     cache = options.cache.resolve()
-    results: dict[str, Index] = {}
     passed = True
     try:
         command = install_suite(cache)
         for name in options.groups:
-            results[name] = run_group(command, cache, name, options.servers, options.timeout)
+            index = run_group(command, cache, name, options.servers, options.timeout, options.note)
             for server in options.servers:
-                verdicts = results[name].get(server, {})
+                verdicts = index.get(server, {})
                 found = faults(GROUPS[name], verdicts)
                 passed = passed and not found
                 print(f"{name}, {server}: {count(verdicts, 'OK')} of {GROUPS[name].cases} OK", *found, sep="\n  ")
@@ -234,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.summary:
-        options.summary.write_text(summary(results, options.servers), encoding="utf-8")
+        options.summary.write_text(summary(latest(cache, options.servers), options.servers), encoding="utf-8")
     return 0 if passed else 1
 
 

@@ -8,9 +8,13 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
 from conformance import autobahn
 from tests.harness import serve
@@ -32,7 +36,16 @@ def main() -> int:
             process = stack.enter_context(serve("conformance.echo:app", loop=loop, access_log=False))
             servers.append(f"{loop}=ws://127.0.0.1:{process.port}")
         words = [*servers, "--groups", options.groups, "--cache", options.cache, "--summary", str(options.summary)]
-        return autobahn.main(words)
+        return autobahn.main([*words, "--note", facts(options.loops.split(","))])
+
+
+def facts(loops: list[str]) -> str:
+    """What is run: Whorl, Python, the loops and the day."""
+    words = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(words, capture_output=True, text=True, cwd=SUMMARY.parent, check=False).stdout.strip()
+    installed = [f"{loop} {version(loop)}" for loop in loops if loop != "asyncio"]
+    today = datetime.now(UTC).date().isoformat()
+    return ", ".join((f"Whorl {commit or 'of no commit'}", f"CPython {python_version()}", *installed, today))
 
 
 if __name__ == "__main__":
