@@ -40,7 +40,7 @@ def send(process: Process, target: str) -> socket.socket:
     before = len(process.stdout)
     client = process.connect()
     client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-    until(lambda: "here" in process.stdout[before:])
+    until(lambda: "here" in process.stdout[before:], lambda: (process.stdout, process.stderr))
     return client
 
 
