@@ -103,13 +103,13 @@ WSPROTO_ROWS = ("ws1k", "wsdeflate", "wsidle5k")
 FEW_ROWS = ("hello",)
 """And of Gunicorn and Hypercorn."""
 BROAD_ROWS = (
-    *("hello", "echo1k", "stream10", "newconn", "accesslog"),
-    *("tls_hello", "coldstart", "idle10k", "ws32", "wsroom"),
+    *("hello", "echo1k", "stream10", "accesslog"),
+    *("tls_hello", "coldstart", "idle10k", "ws32"),
 )
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 COMPILED_ROWS = (
     *("hello", "json", "headers14", "response12", "body10k", "echo1k", "stream10", "sleep0", "pipeline16", "accesslog"),
-    *("fastapi", "tls_hello", "tls_10k", "ws32", "ws1k"),
+    *("fastapi", "tls_hello", "tls_10k"),
 )
 """And Whorl with compiled modules: what is small enough that Whorl's own code is much of it."""
 COMPILED_FEW_ROWS = ("hello", "tls_hello", "tls_10k")
