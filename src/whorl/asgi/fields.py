@@ -71,7 +71,7 @@ class FieldTable:
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
-        self.known: dict[tuple[bytes, bytes], tuple[bytes, int]] = {}
+        self.known: dict[tuple[bytes, ...], tuple[bytes, int]] = {}
 
     def collect(self, headers: Iterable[Iterable[bytes]]) -> tuple[list[bytes], int, int]:
         """Check and encode the fields of a response.
@@ -91,9 +91,10 @@ class FieldTable:
         declared_bytes = -1
         known = self.known
         for pair in headers:
-            entry = known.get(pair) if type(pair) is tuple else None
+            key: tuple[bytes, ...] = pair if type(pair) is tuple else tuple(pair)
+            entry = known.get(key)
             if entry is None:
-                name, value = pair
+                name, value = key
                 entry = self.check(name, value)
             line, mark = entry
             if mark:

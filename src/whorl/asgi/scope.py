@@ -35,17 +35,7 @@ class PeerFacts:
         client_text: the client for a log line.
     """
 
-    __slots__ = (
-        "client",
-        "client_text",
-        "extensions",
-        "prefix",
-        "scheme",
-        "server",
-        "special",
-        "tls",
-        "trusted",
-    )
+    __slots__ = ("client", "client_text", "extensions", "prefix", "scheme", "server", "special", "tls", "trusted")
 
     def __init__(
         self,

@@ -93,7 +93,8 @@ def serve(context: click.Context) -> int:
     gc.disable()  # what is imported stays, and to look for garbage in it costs a start 5 ms
     from whorl.entry import run_config
 
-    gc.freeze()
+    if hasattr(gc, "freeze"):  # PyPy has no such thing
+        gc.freeze()
     gc.enable()
     return run_config(assembled.config)
 
