@@ -38,6 +38,9 @@ class Carrier(Stream, Protocol):
     def write(self, data: bytes) -> None:
         """Send octets, at the latest when the turn of the loop ends."""
 
+    def write_long(self, header: bytes, payload: bytes) -> None:
+        """Send octets of which the second piece is so long that it should not be copied, and does not wait."""
+
     def pause_reading(self) -> None:
         """Take nothing more from the peer until `resume_reading`."""
 

@@ -297,8 +297,7 @@ class Session(Exchange):
                 if isinstance(frame, bytes):
                     carrier.write(frame)
                 else:
-                    carrier.write(frame[0])
-                    carrier.write(frame[1])
+                    carrier.write_long(*frame)
                 if self._carrier.writing_blocked:
                     await self.drained()
                 return
@@ -347,8 +346,10 @@ class Session(Exchange):
             frame = self._codec.send_binary(data if type(data) is bytes else as_bytes(data))
         else:
             raise ValueError("websocket.send has neither text nor bytes")
-        for piece in (frame,) if isinstance(frame, bytes) else frame:
-            self._carrier.write(piece)
+        if isinstance(frame, bytes):
+            self._carrier.write(frame)
+        else:
+            self._carrier.write_long(*frame)
 
     def _close_message(self, message: Message) -> None:
         code, reason = message.get("code"), message.get("reason")

@@ -127,19 +127,20 @@ class Connection(Output):
     def data_received(self, data: bytes) -> None:
         """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
         write."""
-        if self.phase is UPGRADED:
-            session = self.websocket
-            if session is not None:
-                upgrade.receive(self, session, data)
-            return
-        reader = self.reader
-        if reader.buffer:
-            reader.receive_data(data)
-        else:
-            reader.buffer = data
         self.in_turn = True
         try:
-            self._serve()
+            if self.phase is UPGRADED:
+                self.since = 0.0
+                session = self.websocket
+                if session is not None:
+                    session.receive_octets(data, self.shared.pipeline)
+            else:
+                reader = self.reader
+                if reader.buffer:
+                    reader.receive_data(data)
+                else:
+                    reader.buffer = data
+                self._serve()
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as error:

@@ -45,9 +45,19 @@ class Output(asyncio.Protocol):
         writing_blocked: whether the client has more than the high-water mark to read.
     """
 
-    __slots__ = ("_held", "_held_bytes", "flush_planned", "in_turn", "shared", "transport", "writing_blocked")
+    __slots__ = (
+        "_forgets_marks",
+        "_held",
+        "_held_bytes",
+        "flush_planned",
+        "in_turn",
+        "shared",
+        "transport",
+        "writing_blocked",
+    )
 
     transport: asyncio.Transport
+    _forgets_marks: bool
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
@@ -62,19 +72,14 @@ class Output(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         shared = self.shared
         self.transport.set_write_buffer_limits(shared.high_bytes, shared.low_bytes)
-        small_reads(transport)
+        self._forgets_marks = small_reads(transport)
 
     def write(self, data: bytes) -> None:
         """Send octets, at the latest when the turn of the loop ends."""
         size = len(data)
         if size >= LARGE_BYTES:
-            head = b"".join(self._held)
-            self._held.clear()
-            self._held_bytes = 0
-            if head:
-                self.transport.writelines((head, data))
-                # Before CPython 3.12.9 and 3.13.2, `writelines` forgets the water marks (CVE-2024-12254); this looks.
-                self.transport.set_write_buffer_limits(self.shared.high_bytes, self.shared.low_bytes)
+            if self._held:
+                self.write_long(self._held.pop(), data)
             else:
                 self.transport.write(data)
             return
@@ -84,6 +89,18 @@ class Output(asyncio.Protocol):
             self.flush()
         elif not self.in_turn and not self.flush_planned:
             self.plan_flush()
+
+    def write_long(self, header: bytes, payload: bytes) -> None:
+        """Send octets of which the second piece is so long that it should not be copied, and does not wait."""
+        held = self._held
+        if held:
+            held.append(header)
+            header = b"".join(held)
+            held.clear()
+        self._held_bytes = 0
+        self.transport.writelines((header, payload))
+        if self._forgets_marks:
+            self.transport.set_write_buffer_limits(self.shared.high_bytes, self.shared.low_bytes)
 
     def plan_flush(self) -> None:
         """Have what is held leave when the turn of the loop ends."""
@@ -145,7 +162,14 @@ class Output(asyncio.Protocol):
         self.writing_blocked = False
 
 
-def small_reads(transport: asyncio.BaseTransport) -> None:
-    """Have a transport read no more at once than is good for it."""
+def small_reads(transport: asyncio.BaseTransport) -> bool:
+    """Have a transport of asyncio's own read no more at once than is good for it.
+
+    Returns:
+        Whether it is one. Before CPython 3.12.9 and 3.13.2 its `writelines` forgets the water marks (CVE-2024-12254);
+        who sets them anew has it look.
+    """
     if hasattr(transport, "max_size"):
         transport.max_size = READ_BYTES
+        return True
+    return False

@@ -15,7 +15,6 @@ from whorl.asgi.websocket import Session
 from whorl.http1.head import RequestHead
 from whorl.http1.refusal import Refusal
 from whorl.http1.writer import STATUS_LINES, encode_field
-from whorl.observe.failures import bug
 from whorl.transport.phase import UPGRADED
 from whorl.websocket.deflate import Deflate
 from whorl.websocket.handshake import Handshake, HandshakeRefusal, is_upgrade, read_handshake, response_fields
@@ -23,7 +22,7 @@ from whorl.websocket.handshake import Handshake, HandshakeRefusal, is_upgrade, r
 if TYPE_CHECKING:
     from whorl.transport.connection import Connection
 
-__all__ = ["begin", "receive", "switch"]
+__all__ = ["begin", "refuse", "switch"]
 
 
 def begin(connection: Connection, head: RequestHead) -> Session | None:
@@ -78,16 +77,3 @@ def switch(
         session.receive_octets(rest)
     if shared.leaving:
         session.server_leaves()
-
-
-def receive(connection: Connection, session: Session, data: bytes) -> None:
-    """Give the session what came, and let everything that was said about it leave in one write."""
-    connection.since = 0.0
-    connection.in_turn = True
-    try:
-        session.receive_octets(data, connection.shared.pipeline)
-    except Exception as error:
-        bug(connection.shared.service.logger, error)
-        connection.reset()
-    connection.in_turn = False
-    connection.flush()

@@ -40,8 +40,8 @@ from whorl.websocket.frames import (
     TEXT,
     Octets,
     encode_frame,
-    encode_long_frame,
     pack_16,
+    pack_64,
     try_header,
     unpack_16,
     unpack_64,
@@ -248,6 +248,7 @@ class Connection:
                 return TEXT_HEADERS[size] + payload
             if size <= MOST_MEDIUM_BYTES:
                 return pack_16(WHOLE_TEXT, LENGTH_16, size) + payload
+            return pack_64(WHOLE_TEXT, LENGTH_64, size), payload
         return self._send_message(TEXT, payload)
 
     def send_binary(self, data: bytes) -> Octets:
@@ -262,6 +263,7 @@ class Connection:
                 return BINARY_HEADERS[size] + data
             if size <= MOST_MEDIUM_BYTES:
                 return pack_16(WHOLE_BINARY, LENGTH_16, size) + data
+            return pack_64(WHOLE_BINARY, LENGTH_64, size), data
         return self._send_message(BINARY, data)
 
     def ping(self, payload: bytes = b"") -> bytes:
@@ -441,7 +443,7 @@ class Connection:
             first |= RSV1
             payload = self._deflater.deflate(payload)
         if len(payload) > MOST_MEDIUM_BYTES:
-            return encode_long_frame(first, payload)
+            return pack_64(first, LENGTH_64, len(payload)), payload
         return encode_frame(first, payload)
 
     def _send_control(self, opcode: int, payload: bytes) -> bytes:

@@ -36,7 +36,6 @@ __all__ = [
     "TEXT",
     "Octets",
     "encode_frame",
-    "encode_long_frame",
     "pack_16",
     "try_header",
     "unpack_16",
@@ -156,9 +155,4 @@ def encode_frame(first: int, payload: bytes) -> bytes:
         return bytes((first, length)) + payload
     if length <= MOST_MEDIUM_BYTES:
         return pack_16(first, LENGTH_16, length) + payload
-    return b"".join(encode_long_frame(first, payload))
-
-
-def encode_long_frame(first: int, payload: bytes) -> tuple[bytes, bytes]:
-    """A frame whose payload is longer than `MOST_MEDIUM_BYTES`, which is not copied: its header, and the payload."""
-    return pack_64(first, LENGTH_64, len(payload)), payload
+    return pack_64(first, LENGTH_64, length) + payload
