@@ -31,7 +31,7 @@ HOT_MODULES: Final = (
     "whorl.asgi.scope",
     "whorl.asgi.service",
     "whorl.asgi.states",
-    "whorl.http1.body",
+    "whorl.http1.chunks",
     "whorl.http1.fields",
     "whorl.http1.grammar",
     "whorl.http1.head",

@@ -120,7 +120,7 @@ def play(
                     body = []
                 if head is not None:
                     body.append(reader.read_body())
-                if head is None or not reader.body.complete:
+                if head is None or not reader.body_complete:
                     asked += 1
                     continue
                 messages.append(_message(head, body, delivered - reader.buffered_bytes))

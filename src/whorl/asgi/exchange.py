@@ -195,26 +195,23 @@ class Exchange:
         """Take a piece of the request body from the connection.
 
         Args:
-            data: its octets, may be empty.
+            data: its octets; none only where that is the end of a body.
             complete: whether the body ended with them.
 
         Returns:
             Whether there is room for more; if not, `Stream.resume_reading` tells when. After a complete body there
             always is: what comes then is not this exchange's, or the news that the client left.
         """
-        if data:
-            if self._body_pieces is None:
-                self._body_pieces = [data]
-                self._buffered_bytes = len(data)
-            else:
-                self._body_pieces.append(data)
-                self._buffered_bytes += len(data)
-            self.their_state = COMING
-        if complete:
-            self.their_state = ENDED
+        if self._body_pieces is None:
+            self._body_pieces = [data]
+            self._buffered_bytes = len(data)
+        else:
+            self._body_pieces.append(data)
+            self._buffered_bytes += len(data)
+        self.their_state = ENDED if complete else COMING
         if self._waiters:
             self._wake()
-        return complete or self._body_pieces is None or self._buffered_bytes <= self.service.request_buffer_bytes
+        return complete or self._buffered_bytes <= self.service.request_buffer_bytes
 
     def client_left(self) -> None:
         """The client has gone: http.disconnect for who waits, OSError for who sends."""

@@ -3,7 +3,7 @@
 Clients repeat themselves, so a line that was checked once is remembered and found again with one look-up; that is
 what makes a strict parser in Python as fast as one in C. Only names from a list are remembered, so no credential is
 ever kept, and the table is bounded. One `FieldLines` belongs to one server and is shared by its connections. Called
-by `head` and `body` (trailers). It must not know what a field means beyond marking those that decide framing and
+by `head` and `chunks` (trailers). It must not know what a field means beyond marking those that decide framing and
 connection handling.
 """
 
@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from whorl.http1.grammar import FIELD_VALUE_TABLE, TOKEN, check_host
+from whorl.http1.grammar import DIGITS, FIELD_VALUE_TABLE, TOKEN, check_host
 from whorl.http1.refusal import Refusal
 
 __all__ = [
     "CLOSE",
     "CONNECTION",
-    "CONTENT_LENGTH",
     "EXPECT",
     "HOST",
+    "LENGTH",
     "PLAIN",
     "PROXIED",
     "TE",
@@ -35,21 +35,21 @@ Field = tuple[bytes, bytes]
 # proxy tells of its client: marked here, so that a request without them costs nothing.
 PLAIN: Final = 0
 HOST: Final = 1
-CONTENT_LENGTH: Final = 2
-TRANSFER_ENCODING: Final = 3
-CONNECTION: Final = 4
-EXPECT: Final = 5
-TE: Final = 6
-UPGRADE: Final = 7
-PROXIED: Final = 8
-CLOSE: Final = 9  # Connection: close, and nothing else
+TRANSFER_ENCODING: Final = 2
+CONNECTION: Final = 3
+EXPECT: Final = 4
+TE: Final = 5
+UPGRADE: Final = 6
+PROXIED: Final = 7
+CLOSE: Final = 8  # Connection: close, and nothing else
+LENGTH: Final = 9  # this and more is Content-Length, by as much as it says
 
 # What Connection nearly always says; keep-alive is what HTTP/1.1 does anyway.
 ALONE: Final = {b"keep-alive": PLAIN, b"close": CLOSE}
 
 MARKS: Final = {
     b"host": HOST,
-    b"content-length": CONTENT_LENGTH,
+    b"content-length": LENGTH,
     b"transfer-encoding": TRANSFER_ENCODING,
     b"connection": CONNECTION,
     b"expect": EXPECT,
@@ -86,6 +86,9 @@ def _known_names() -> dict[bytes, tuple[bytes, int, bool]]:
 
 
 NAMES: Final = _known_names()
+
+# A Content-Length longer than this is no length but an attack on somebody's integers (RFC 9110 section 8.6).
+CONTENT_LENGTH_DIGITS: Final = 18
 
 REMEMBERED_LINES: Final = 1024
 REMEMBERED_LINE_BYTES: Final = 512
@@ -128,6 +131,8 @@ class FieldLines:
             check_host(value)
         elif mark == CONNECTION:
             mark = ALONE.get(value.lower(), CONNECTION)
+        elif mark == LENGTH:
+            mark += _content_length(value)
         field = ((lower, value), mark)
         if repeats and len(line) <= REMEMBERED_LINE_BYTES:
             if len(self.known) >= REMEMBERED_LINES:
@@ -146,3 +151,12 @@ class FieldLines:
             raise Refusal(400, "A field name is not a token (RFC 9110 section 5.1).")
         lower = name.lower()
         return NAMES.get(lower, (lower, PLAIN, False))
+
+
+def _content_length(value: bytes) -> int:
+    """Content-Length = 1*DIGIT (RFC 9110 section 8.6); a list of equal values is refused, as it may be."""
+    if not value or value.translate(None, DIGITS):
+        raise Refusal(400, "Content-Length is not a number (RFC 9110 section 8.6).")
+    if len(value) > CONTENT_LENGTH_DIGITS:
+        raise Refusal(400, "Content-Length is beyond any length (RFC 9110 section 8.6).")
+    return int(value)

@@ -14,9 +14,9 @@ from typing import Final
 from whorl.http1.fields import (
     CLOSE,
     CONNECTION,
-    CONTENT_LENGTH,
     EXPECT,
     HOST,
+    LENGTH,
     PROXIED,
     TE,
     TRANSFER_ENCODING,
@@ -24,7 +24,7 @@ from whorl.http1.fields import (
     Field,
     FieldLines,
 )
-from whorl.http1.grammar import DIGITS, TARGET_TABLE, TOKEN, check_host, tokens
+from whorl.http1.grammar import TARGET_TABLE, TOKEN, check_host, tokens
 from whorl.http1.refusal import Refusal
 
 __all__ = [
@@ -58,9 +58,6 @@ SAYS_PROXIED: Final = 16
 SLASH: Final = 0x2F
 
 METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")}
-
-# A Content-Length longer than this is no length but an attack on somebody's integers (RFC 9110 section 8.6).
-CONTENT_LENGTH_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +161,7 @@ def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
     fields = head.fields
     marked: list[tuple[int, bytes]] | None = None
     hosts = 0
+    length_bytes = -1
     known = lines.known
     for line in rest:
         entry = known.get(line)
@@ -174,14 +172,20 @@ def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
         if mark:
             if mark == HOST:
                 hosts += 1
+            elif mark >= LENGTH:
+                if length_bytes >= 0:
+                    raise Refusal(400, "Content-Length stands more than once (RFC 9112 section 6.3).")
+                length_bytes = mark - LENGTH
             elif marked is None:
                 marked = [(mark, field[1])]
             else:
                 marked.append((mark, field[1]))
     if hosts != 1 or head.version == "1.0":
         _check_hosts(head, hosts)
+    if length_bytes > 0:
+        head.body_bytes = length_bytes
     if marked is not None:
-        _interpret(head, marked)
+        _interpret(head, marked, length_bytes)
     if head.target[0] != SLASH:
         _resolve_target(head)
     return head
@@ -236,18 +240,13 @@ def _parse_version(protocol: bytes) -> str:
     return "1.0" if minor == b"0" else "1.1"
 
 
-def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
+def _interpret(head: RequestHead, marked: list[tuple[int, bytes]], length_bytes: int) -> None:
     """Draw the conclusions from the fields that decide framing and connection handling, or tell of a proxy's client."""
-    length: bytes | None = None
     codings: list[bytes] = []
     options: list[bytes] = []
     upgrade = False
     for mark, value in marked:
-        if mark == CONTENT_LENGTH:
-            if length is not None:
-                raise Refusal(400, "Content-Length stands more than once (RFC 9112 section 6.3).")
-            length = value
-        elif mark == PROXIED:
+        if mark == PROXIED:
             head.says |= SAYS_PROXIED
         elif mark == CLOSE:
             head.says |= SAYS_CLOSE
@@ -265,9 +264,7 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]]) -> None:
     if options:
         _connection(head, options, upgrade)
     if codings:
-        _transfer_coding(head, codings, length)
-    elif length is not None:
-        head.body_bytes = _content_length(length)
+        _transfer_coding(head, codings, length_bytes)
 
 
 def _expect(head: RequestHead, value: bytes) -> None:
@@ -288,11 +285,11 @@ def _connection(head: RequestHead, options: list[bytes], upgrade: bool) -> None:
         head.says |= SAYS_UPGRADE
 
 
-def _transfer_coding(head: RequestHead, codings: list[bytes], length: bytes | None) -> None:
+def _transfer_coding(head: RequestHead, codings: list[bytes], length_bytes: int) -> None:
     """RFC 9112 section 6.1 and 6.3: `chunked` alone is served. Anything else is how requests are smuggled."""
     if head.version == "1.0":
         raise Refusal(400, "HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1).")
-    if length is not None:
+    if length_bytes >= 0:
         raise Refusal(400, "Content-Length and Transfer-Encoding stand together (RFC 9112 section 6.3).")
     if len(codings) == 1 and codings[0].lower() == b"chunked":
         head.body_bytes = CHUNKED
@@ -303,15 +300,6 @@ def _transfer_coding(head: RequestHead, codings: list[bytes], length: bytes | No
     if len(names) == 1:
         raise Refusal(400, "Transfer-Encoding has members that are empty (RFC 9110 section 5.6.1).")
     raise Refusal(501, "The only transfer coding understood is chunked (RFC 9112 section 6.1).")
-
-
-def _content_length(value: bytes) -> int:
-    """Content-Length = 1*DIGIT (RFC 9110 section 8.6); a list of equal values is refused, as it may be."""
-    if not value or value.translate(None, DIGITS):
-        raise Refusal(400, "Content-Length is not a number (RFC 9110 section 8.6).")
-    if len(value) > CONTENT_LENGTH_DIGITS:
-        raise Refusal(400, "Content-Length is beyond any length (RFC 9110 section 8.6).")
-    return int(value)
 
 
 def _resolve_target(head: RequestHead) -> None:

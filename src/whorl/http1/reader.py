@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from whorl.http1.body import ChunkedBody, LengthBody
+from whorl.http1.chunks import ChunkedBody
 from whorl.http1.fields import FieldLines
 from whorl.http1.grammar import TOKEN
 from whorl.http1.head import CHUNKED, Limits, RequestHead, check_request_line, parse_head
 from whorl.http1.refusal import Refusal
 
 __all__ = ["RequestReader"]
-
-NO_BODY: Final = LengthBody(0)
 
 # RFC 9112 section 2.2 wants at least one empty line tolerated before a request line; a client that sends many is not
 # speaking HTTP.
@@ -33,11 +31,24 @@ class RequestReader:
     """Reads requests from octets.
 
     Attributes:
-        body: the reader of the body of the request whose head came last.
+        body_complete: whether the body of the request whose head came last has been read to its end.
         buffer: the octets that hold what was not read yet; empty when all was.
     """
 
-    __slots__ = ("_at", "_empty_lines", "_limits", "_lines", "_sought", "body", "buffer")
+    __slots__ = (
+        "_at",
+        "_chunks",
+        "_empty_lines",
+        "_limits",
+        "_lines",
+        "_remaining_bytes",
+        "_sought",
+        "body_complete",
+        "buffer",
+    )
+
+    _remaining_bytes: int
+    """What is still to come of a body of known length (RFC 9112 section 6.2)."""
 
     def __init__(self, limits: Limits, lines: FieldLines) -> None:
         self._limits = limits
@@ -46,7 +57,8 @@ class RequestReader:
         self._at = 0
         self._sought = 0
         self._empty_lines = 0
-        self.body: LengthBody | ChunkedBody = NO_BODY
+        self.body_complete = True
+        self._chunks: ChunkedBody | None = None
 
     @property
     def buffered_bytes(self) -> int:
@@ -86,25 +98,40 @@ class RequestReader:
             self.buffer = b""
             end = 0
         self._at = self._sought = end
-        if not head.body_bytes:
-            self.body = NO_BODY
-        elif head.body_bytes == CHUNKED:
-            self.body = ChunkedBody(self._limits, self._lines)
-        else:
-            self.body = LengthBody(head.body_bytes)
+        if head.body_bytes:
+            self.body_complete = False
+            self._remaining_bytes = head.body_bytes
+            self._chunks = ChunkedBody(self._limits, self._lines) if head.body_bytes == CHUNKED else None
         return head
 
     def read_body(self) -> bytes:
-        """What has come of the body since the last call; `body.complete` tells whether that was the end of it.
+        """What has come of the body since the last call; `body_complete` tells whether that was the end of it.
 
         Raises:
             Refusal: where the body is malformed.
         """
-        if self.body.complete or not self.buffer:
+        buffer = self.buffer
+        if not buffer or self.body_complete:
             return b""
-        data, at = self.body.read(self.buffer, self._at)
-        self._consume(at)
-        return data
+        at = self._at
+        if self._chunks is not None:
+            data, end = self._chunks.read(buffer, at)
+            self.body_complete = self._chunks.complete
+            self._consume(end)
+            return data
+        end = at + self._remaining_bytes
+        left_bytes = end - len(buffer)
+        if left_bytes < 0:
+            self._at = self._sought = end
+            self.body_complete = True
+            return buffer[at:end]
+        self.buffer = b""
+        self._at = self._sought = 0
+        if left_bytes:
+            self._remaining_bytes = left_bytes
+        else:
+            self.body_complete = True
+        return buffer[at:]
 
     def _consume(self, at: int) -> None:
         """What stands before `at` was read. A buffer that was read whole is let go."""

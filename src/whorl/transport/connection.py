@@ -153,7 +153,7 @@ class Connection(Output):
     def eof_received(self) -> bool:
         """The client will send nothing more. One that has a request under way still gets its whole response."""
         self.their_eof = True
-        if self.phase is EXCHANGE and self.reader.body.complete:
+        if self.phase is EXCHANGE and self.reader.body_complete:
             return True
         if self.exchange is not None:
             self.leave_exchange()
@@ -273,7 +273,7 @@ class Connection(Output):
                 raise too_long()
             self._body_bytes = 0
             self._read_body()
-            if self.their_eof and not self.reader.body.complete:
+            if self.their_eof and not self.reader.body_complete:
                 self.leave_exchange()  # the rest will never come
                 self.close()
                 return
@@ -296,12 +296,12 @@ class Connection(Output):
         exchange = self.exchange
         if exchange is None or not reader.buffer:
             return
-        if reader.body.complete:
+        if reader.body_complete:
             if reader.buffered_bytes > self.shared.high_bytes:
                 self._pause_transport()
             return
         data = reader.read_body()
-        complete = reader.body.complete
+        complete = reader.body_complete
         if not data and not complete:
             return
         self.since = 0.0
@@ -318,7 +318,7 @@ class Connection(Output):
         """Throw away a body that nobody will read, as far as that is cheaper than a new connection."""
         reader = self.reader
         self._body_bytes += len(reader.read_body())
-        if reader.body.complete:
+        if reader.body_complete:
             self._between()
         elif self._body_bytes > self.shared.drain_bytes:
             self._linger()
@@ -363,7 +363,7 @@ class Connection(Output):
             flags >= HAS_CLOSE
             or not self._keep_alive
             or not shared.keeps_alive
-            or not self.reader.body.complete
+            or not self.reader.body_complete
             or exchange.head.version == "1.0"
         ):
             self._tell_persistence(exchange, flags, framing)
@@ -389,7 +389,7 @@ class Connection(Output):
             flags & HAS_CLOSE
             or self._until_close
             or not self.shared.keeps_alive
-            or not (self.reader.body.complete or self._body_is_cheap(exchange))
+            or not (self.reader.body_complete or self._body_is_cheap(exchange))
         ):
             self._keep_alive = False
         if not self._keep_alive:
@@ -437,7 +437,7 @@ class Connection(Output):
             self.flush()
         if not self._keep_alive:
             self._finish()
-        elif self.reader.body.complete:
+        elif self.reader.body_complete:
             self.phase = IDLE
             self.since = 0.0
             if not self.in_turn or not self.shared.keeps_alive:
@@ -503,7 +503,7 @@ class Connection(Output):
 
     def _finish(self) -> None:
         """The last response of this connection is out."""
-        if self.their_eof or (self.reader.body.complete and not self.reader.buffer):
+        if self.their_eof or (self.reader.body_complete and not self.reader.buffer):
             self.close()
         else:
             self._linger()

@@ -60,7 +60,7 @@ def body_patience_seconds(connection: Connection) -> float:
     """How long the client may take with the next piece of its body: for ever, where it is we who keep it waiting."""
     exchange = connection.exchange
     ours = connection.reading_paused or exchange is None or exchange.expects_continue
-    return inf if ours or connection.reader.body.complete else connection.shared.deadlines.request_body
+    return inf if ours or connection.reader.body_complete else connection.shared.deadlines.request_body
 
 
 def lose_patience(connection: Connection) -> None:

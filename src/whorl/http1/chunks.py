@@ -1,8 +1,9 @@
-"""The body of a request (RFC 9112 sections 6 and 7.1): by length, or in chunks.
+"""The body of a request in chunks (RFC 9112 section 7.1).
 
-A body reader takes octets and gives back those that belong to the body, in as few pieces as it can; it holds no
-octets itself, so a body costs no memory here. `reader` feeds it and keeps what it did not take. It must not know what
-is done with the body, nor any limit on its size: that is HTTP, and lives above.
+A `ChunkedBody` takes octets and gives back those that belong to the body, in as few pieces as it can; it holds no
+octets itself, so a body costs no memory here. `reader` feeds it and keeps what it did not take; a body whose length is
+known needs nobody but the reader. It must not know what is done with the body, nor any limit on its size: that is
+HTTP, and lives above.
 """
 
 from __future__ import annotations
@@ -15,41 +16,7 @@ from whorl.http1.grammar import CHUNK_EXT, HEX
 from whorl.http1.head import Limits
 from whorl.http1.refusal import Refusal
 
-__all__ = ["ChunkedBody", "LengthBody"]
-
-
-class LengthBody:
-    """A body of known length (RFC 9112 section 6.2).
-
-    Attributes:
-        remaining_bytes: what is still to come.
-        complete: whether the body has ended.
-    """
-
-    __slots__ = ("complete", "remaining_bytes")
-
-    def __init__(self, length_bytes: int) -> None:
-        self.remaining_bytes = length_bytes
-        self.complete = length_bytes == 0
-
-    def read(self, buffer: bytes, at: int) -> tuple[bytes, int]:
-        """Take what belongs to the body.
-
-        Args:
-            buffer: octets as they came.
-            at: where to begin in them.
-
-        Returns:
-            The body's octets, and where the rest of the buffer begins.
-        """
-        here = len(buffer) - at
-        if here < self.remaining_bytes:
-            self.remaining_bytes -= here
-            return buffer[at:] if at else buffer, len(buffer)
-        end = at + self.remaining_bytes
-        self.remaining_bytes = 0
-        self.complete = True
-        return buffer[at:end], end
+__all__ = ["ChunkedBody"]
 
 
 class Part(IntEnum):
