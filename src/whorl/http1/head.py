@@ -31,6 +31,7 @@ __all__ = [
     "CHUNKED",
     "SAYS_CLOSE",
     "SAYS_EXPECT",
+    "SAYS_OLD",
     "SAYS_PROXIED",
     "SAYS_TRAILERS",
     "SAYS_UPGRADE",
@@ -43,17 +44,19 @@ __all__ = [
 # What stands in RequestHead.body_bytes where the length is not known beforehand.
 CHUNKED: Final = -1
 
-# What a head says beside its request, as bits of RequestHead.says.
-SAYS_CLOSE: Final = 1
-"""The connection ends with this request (RFC 9112 section 9.3)."""
-SAYS_EXPECT: Final = 2
+# What a head says beside its request, as bits of RequestHead.says. From SAYS_CLOSE on they decide about persistence.
+SAYS_EXPECT: Final = 1
 """The client waits for 100 before it sends the body (RFC 9110 section 10.1.1)."""
-SAYS_TRAILERS: Final = 4
+SAYS_TRAILERS: Final = 2
 """It understands response trailers (RFC 9110 section 10.1.4)."""
-SAYS_UPGRADE: Final = 8
+SAYS_UPGRADE: Final = 4
 """It would rather speak another protocol from here on (RFC 9110 section 7.8)."""
-SAYS_PROXIED: Final = 16
+SAYS_PROXIED: Final = 8
 """A proxy tells of its client in one of the fields."""
+SAYS_CLOSE: Final = 16
+"""The connection ends with this request (RFC 9112 section 9.3)."""
+SAYS_OLD: Final = 32
+"""It is HTTP/1.0."""
 
 SLASH: Final = 0x2F
 
@@ -108,13 +111,26 @@ class RequestHead:
             raise malformed_line() from None
         method = METHODS.get(name)
         self.method: str = _parse_method(name, target) if method is None else method
-        self.version = "1.1" if protocol == b"HTTP/1.1" else _parse_version(protocol)
+        self.version = "1.1"
+        self.says = 0
+        if protocol != b"HTTP/1.1":
+            self._parse_version(protocol)
         if not target or target.translate(TARGET_TABLE) != target:
             raise Refusal(400, "The request-target holds an octet that no URI has (RFC 9112 section 3.2).")
         self.target: bytes = target
         self.fields: list[Field] = []
         self.body_bytes = 0
-        self.says = 0
+
+    def _parse_version(self, protocol: bytes) -> None:
+        """HTTP-version = "HTTP/" DIGIT "." DIGIT, in capitals (RFC 9112 section 2.3)."""
+        name, major, dot, minor = protocol[:5], protocol[5:6], protocol[6:7], protocol[7:]
+        if name != b"HTTP/" or dot != b"." or not major.isdigit() or not minor.isdigit() or len(minor) != 1:
+            raise Refusal(400, "The HTTP version is malformed (RFC 9112 section 2.3).")
+        if major != b"1":
+            raise Refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0 here (RFC 9110 section 15.6.6).")
+        if minor == b"0":
+            self.version = "1.0"
+            self.says = SAYS_OLD
 
     @property
     def keep_alive(self) -> bool:
@@ -180,7 +196,7 @@ def parse_head(octets: bytes, limits: Limits, lines: FieldLines) -> RequestHead:
                 marked = [(mark, field[1])]
             else:
                 marked.append((mark, field[1]))
-    if hosts != 1 or head.version == "1.0":
+    if hosts != 1 or head.says:
         _check_hosts(head, hosts)
     if length_bytes > 0:
         head.body_bytes = length_bytes
@@ -228,16 +244,6 @@ def _parse_method(name: bytes, target: bytes) -> str:
     if name == b"CONNECT" and target[:1] == b"/":
         raise Refusal(400, "The target of CONNECT is not a host and a port (RFC 9112 section 3.2.3).")
     return name.decode("ascii")
-
-
-def _parse_version(protocol: bytes) -> str:
-    """HTTP-version = "HTTP/" DIGIT "." DIGIT, in capitals (RFC 9112 section 2.3)."""
-    name, major, dot, minor = protocol[:5], protocol[5:6], protocol[6:7], protocol[7:]
-    if name != b"HTTP/" or dot != b"." or not major.isdigit() or not minor.isdigit() or len(minor) != 1:
-        raise Refusal(400, "The HTTP version is malformed (RFC 9112 section 2.3).")
-    if major != b"1":
-        raise Refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0 here (RFC 9110 section 15.6.6).")
-    return "1.0" if minor == b"0" else "1.1"
 
 
 def _interpret(head: RequestHead, marked: list[tuple[int, bytes]], length_bytes: int) -> None:

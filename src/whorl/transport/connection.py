@@ -19,7 +19,7 @@ from whorl.asgi.scope import PeerFacts, http_scope
 from whorl.asgi.states import Our
 from whorl.asgi.websocket import Session
 from whorl.compiled import mypyc_attr
-from whorl.http1.head import SAYS_CLOSE, SAYS_PROXIED, SAYS_UPGRADE, RequestHead
+from whorl.http1.head import SAYS_CLOSE, SAYS_OLD, SAYS_PROXIED, SAYS_UPGRADE, RequestHead
 from whorl.http1.reader import RequestReader
 from whorl.http1.refusal import Refusal
 from whorl.http1.writer import (
@@ -59,7 +59,7 @@ class Connection(Output):
     __slots__ = (
         "_body_bytes",
         "_chunked",
-        "_keep_alive",
+        "_says",
         "_until_close",
         "entrance",
         "exchange",
@@ -86,7 +86,7 @@ class Connection(Output):
         self.phase = FRESH
         self.exchange: Exchange | None = None
         self.websocket: Session | None = None
-        self._keep_alive = True
+        self._says = 0
         self._chunked = False
         self._until_close = False
         self.reading_paused = False
@@ -242,7 +242,7 @@ class Connection(Output):
         shared = self.shared
         service = shared.service
         seen = self.peer
-        says = head.says
+        self._says = says = head.says
         if says & SAYS_PROXIED or seen.special:
             if not self._look(head):
                 return
@@ -251,20 +251,15 @@ class Connection(Output):
         if limit is not None and len(service.running) >= limit:
             self.refuse(busy(), head)
             return
-        service.requests += 1
-        if service.requests == service.limit_requests:
+        service.requests = requests = service.requests + 1
+        if requests == service.limit_requests:
             service.limit_reached()
-        exchange: Exchange | None = None
-        if says & SAYS_UPGRADE:
-            try:
-                exchange = upgrade.begin(self, head)
-            except HandshakeRefusal as refusal:
-                upgrade.refuse(self, refusal, head)
-                return
-        if exchange is None:
+        exchange: Exchange | None
+        if not says & SAYS_UPGRADE:
             exchange = Exchange(service, self, head, http_scope(head, seen, service))
+        elif (exchange := self._upgrade(head)) is None:
+            return
         self.exchange = exchange
-        self._keep_alive = not says & SAYS_CLOSE
         self.phase = EXCHANGE
         if head.body_bytes:
             self.since = 0.0
@@ -278,6 +273,17 @@ class Connection(Output):
                 self.close()
                 return
         exchange.start()
+
+    def _upgrade(self, head: RequestHead) -> Exchange | None:
+        """The exchange of a request that would rather speak another protocol: as plain HTTP where that is none of ours
+        (RFC 9110 section 7.8). None where it was refused."""
+        try:
+            session = upgrade.begin(self, head)
+        except HandshakeRefusal as refusal:
+            upgrade.refuse(self, refusal, head)
+            return None
+        service = self.shared.service
+        return session or Exchange(service, self, head, http_scope(head, self.seen, service))
 
     def _look(self, head: RequestHead) -> bool:
         """See whom a request comes from, where that is not the peer alone. Returns False where it was refused."""
@@ -354,18 +360,12 @@ class Connection(Output):
         if framing is not LENGTH_DECLARED:
             if framing is LENGTH_COUNTED or framing is NO_CONTENT_COUNTED:
                 held.append(b"content-length: %d\r\n" % len(content))
-            elif framing is LENGTH_UNKNOWN and exchange.head.version != "1.0":
+            elif framing is LENGTH_UNKNOWN and not self._says & SAYS_OLD:
                 self._chunked = True
                 held.append(CHUNKED_LINE)
             if framing < LENGTH_DECLARED:
                 content = b""
-        if (
-            flags >= HAS_CLOSE
-            or not self._keep_alive
-            or not shared.keeps_alive
-            or not self.reader.body_complete
-            or exchange.head.version == "1.0"
-        ):
+        if flags >= HAS_CLOSE or self._says >= SAYS_CLOSE or not shared.keeps_alive or not self.reader.body_complete:
             self._tell_persistence(exchange, flags, framing)
         held.append(shared.defaults.last_lines(flags))
         if content:
@@ -383,7 +383,7 @@ class Connection(Output):
     def _tell_persistence(self, exchange: Exchange, flags: int, framing: Framing) -> None:
         """Decide whether the connection outlives this response, and say what does not go without saying (RFC 9112
         section 9.3)."""
-        old = exchange.head.version == "1.0"
+        old = self._says & SAYS_OLD > 0
         self._until_close = old and framing is LENGTH_UNKNOWN
         if (
             flags & HAS_CLOSE
@@ -391,8 +391,8 @@ class Connection(Output):
             or not self.shared.keeps_alive
             or not (self.reader.body_complete or self._body_is_cheap(exchange))
         ):
-            self._keep_alive = False
-        if not self._keep_alive:
+            self._says |= SAYS_CLOSE
+        if self._says & SAYS_CLOSE:
             self._held.append(CLOSE_LINE)
         elif old:
             self._held.append(KEEP_ALIVE_LINE)
@@ -435,7 +435,7 @@ class Connection(Output):
         self.exchange = None
         if not self.in_turn:
             self.flush()
-        if not self._keep_alive:
+        if self._says & SAYS_CLOSE:
             self._finish()
         elif self.reader.body_complete:
             self.phase = IDLE
@@ -449,7 +449,7 @@ class Connection(Output):
             self._resume_transport()
 
     def send_interim(self, status: int, lines: Sequence[bytes]) -> None:
-        if self.exchange is not None and self.exchange.head.version != "1.0":
+        if self.exchange is not None and not self._says & SAYS_OLD:
             self.write(interim_response(status, lines))
 
     async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
