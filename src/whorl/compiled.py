@@ -39,6 +39,7 @@ HOT_MODULES: Final = (
     "whorl.http1.refusal",
     "whorl.http1.writer",
     "whorl.transport.connection",
+    "whorl.transport.ending",
     "whorl.transport.output",
     "whorl.transport.peer",
     "whorl.transport.phase",

@@ -20,7 +20,6 @@ from whorl.asgi.states import Our
 from whorl.asgi.websocket import Session
 from whorl.compiled import mypyc_attr
 from whorl.http1.head import SAYS_CLOSE, SAYS_OLD, SAYS_PROXIED, SAYS_UPGRADE, RequestHead
-from whorl.http1.reader import RequestReader
 from whorl.http1.refusal import Refusal
 from whorl.http1.writer import (
     CHUNKED_LINE,
@@ -35,10 +34,11 @@ from whorl.http1.writer import (
 )
 from whorl.observe.failures import bug
 from whorl.transport import upgrade
+from whorl.transport.ending import Ending
 from whorl.transport.entrance import Entrance
 from whorl.transport.filesend import send_file
-from whorl.transport.output import LARGE_BYTES, SMALL_BYTES, Output
-from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, FRESH, HEAD, IDLE, LINGERING, UPGRADED, Phase
+from whorl.transport.output import LARGE_BYTES, SMALL_BYTES
+from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, HEAD, IDLE, UPGRADED
 from whorl.transport.refusing import busy, tell, too_long
 from whorl.transport.shared import Shared
 from whorl.websocket.deflate import Deflate
@@ -48,7 +48,7 @@ __all__ = ["Connection"]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Connection(Output):
+class Connection(Ending):
     """Serves one client.
 
     Args:
@@ -57,20 +57,13 @@ class Connection(Output):
     """
 
     __slots__ = (
-        "_body_bytes",
         "_chunked",
         "_says",
-        "_until_close",
         "entrance",
         "exchange",
         "fields",
         "peer",
-        "phase",
-        "reader",
-        "reading_paused",
         "seen",
-        "since",
-        "their_eof",
         "turn_planned",
         "unsent_bytes",
         "websocket",
@@ -79,20 +72,13 @@ class Connection(Output):
     fields: FieldTable
 
     def __init__(self, shared: Shared, entrance: Entrance) -> None:
-        Output.__init__(self, shared)
+        Ending.__init__(self, shared)
         self.entrance = entrance
         self.fields = shared.fields
-        self.reader = RequestReader(shared.limits, shared.lines)
-        self.phase = FRESH
         self.exchange: Exchange | None = None
         self.websocket: Session | None = None
         self._says = 0
         self._chunked = False
-        self._until_close = False
-        self.reading_paused = False
-        self.their_eof = False
-        self._body_bytes = 0
-        self.since = 0.0
         self.unsent_bytes = 0
         self.turn_planned = False
 
@@ -329,18 +315,6 @@ class Connection(Output):
         elif self._body_bytes > self.shared.drain_bytes:
             self._linger()
 
-    def _pause_transport(self) -> None:
-        if not self.reading_paused:
-            self.reading_paused = True
-            self.transport.pause_reading()
-
-    def _resume_transport(self) -> None:
-        if self.reading_paused:
-            self.reading_paused = False
-            self.since = 0.0
-            if self.phase < CLOSING:
-                self.transport.resume_reading()
-
     # What the exchange asks (whorl.asgi.stream.Stream)
 
     @property
@@ -501,13 +475,6 @@ class Connection(Output):
             elif self.reading_paused:
                 self._resume_transport()
 
-    def _finish(self) -> None:
-        """The last response of this connection is out."""
-        if self.their_eof or (self.reader.body_complete and not self.reader.buffer):
-            self.close()
-        else:
-            self._linger()
-
     def refuse(self, refusal: Refusal, head: RequestHead | None = None) -> None:
         """Answer with a status and end the connection; where a response is under way, cut it instead."""
         shared = self.shared
@@ -533,58 +500,7 @@ class Connection(Output):
             self.exchange = None
             exchange.client_left()
 
-    def _linger(self) -> None:
-        """Say that we are done, and let the client read it: to close while it sends would destroy our last words on
-        their way (RFC 9112 section 9.6)."""
-        self.flush()
-        self.reader.discard()
-        if self.their_eof or not self.transport.can_write_eof():
-            self.close()
-            return
-        self.phase = LINGERING
-        self.since = 0.0
-        self._body_bytes = 0
-        self._resume_transport()
-        try:
-            self.transport.write_eof()
-        except OSError:  # it reset the connection already, and asyncio's own loop finds out here
-            self.reset()
-
-    def _discard(self) -> None:
-        """Throw away what comes after our last words."""
-        reader = self.reader
-        if reader.buffer:
-            self._body_bytes += reader.buffered_bytes
-            reader.discard()
-        if self.phase is LINGERING and self._body_bytes > self.shared.drain_bytes:
-            self.close()
-
-    def _cut(self) -> None:
-        """Close inside a response so that the client can tell: where its end is the end of the connection, by a reset
-        (RFC 9112 section 8)."""
-        if self._until_close:
-            self.reset()
-        else:
-            self.close()
-
-    def close(self) -> None:
-        """Close when everything is sent; the sweep sees to it that this ends."""
-        if self.phase < CLOSING:
-            self.flush()
-            self.phase = CLOSING
-            self.since = 0.0
-            self.transport.close()
-
     # What the server asks
-
-    def close_if(self, phase: Phase) -> None:
-        """Close if that is what the connection waits for, and nothing has come that waits to be served."""
-        if self.phase is phase and not self.reader.buffer:
-            self.close()
-
-    def progressed(self) -> None:
-        """The client did something that the transport does not tell, or is to be waited for anew."""
-        self.since = 0.0
 
     def leave_websocket(self) -> None:
         """Have a WebSocket end, as soon as its application has dealt with what came."""
