@@ -53,7 +53,7 @@ def send_as_far_as_it_goes(peer: Peer, octets: bytes, most_bytes: int) -> int:
 
 
 class TestQueue:
-    @pytest.mark.parametrize("size", [10, 20_000])
+    @pytest.mark.parametrize("size", [10, 20_000, 70_000])
     def test_messages_that_nobody_takes_are_not_read(self, quick: Process, size: int, name: str) -> None:
         """As many as may wait are read, and the kernel holds what it will. Afterwards they come in order."""
         with Peer(quick, "/", script=[ACCEPTS, ("hear",), ("wait", name), ("echo_all",)], name=name) as peer:

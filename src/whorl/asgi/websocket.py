@@ -194,11 +194,11 @@ class Session(Exchange):
             self._queued_size += len(event)
             self._turn = NEXT_TURN[self._turn][Passing.MESSAGE]
 
-    def receive_octets(self, data: bytes, at_once: int = 0) -> None:
+    def receive_octets(self, data: bytes | memoryview, at_once: int = 0) -> None:
         """Take what came from the peer.
 
         Args:
-            data: the octets; none, to go on with those that wait.
+            data: the octets; none, to go on with those that wait. A view is not kept.
             at_once: so many messages may run the application here and now, because no task is running.
         """
         codec = self._codec

@@ -82,6 +82,11 @@ class MadeLoop:
         """
         return type(self.loop) is asyncio.SelectorEventLoop and self.platform.has_epoll
 
+    @property
+    def copies_reads(self) -> bool:
+        """Whether the loop reads into a buffer of its own, and copies what is there (uvloop)."""
+        return self.known is UVLOOP
+
     def require(self, *features: Feature) -> None:
         """Raises ConfigError for the features that this loop lacks, one sentence for each."""
         refusals = [self._refusal(feature) for feature in features if not self.can(feature)]

@@ -14,20 +14,15 @@ from typing import Final, cast
 
 from whorl.compiled import mypyc_attr
 from whorl.platform import reset_on_close
-from whorl.transport.shared import Shared
+from whorl.transport.shared import READ_BYTES, Shared
 
-__all__ = ["LARGE_BYTES", "READ_BYTES", "SMALL_BYTES", "Output", "small_reads"]
+__all__ = ["LARGE_BYTES", "SMALL_BYTES", "Output", "small_reads"]
 
 # From here on, copying into one buffer costs more than handing over two.
 LARGE_BYTES: Final = 32 * 1024
 # Up to here, copying costs less than one more piece to hold.
 SMALL_BYTES: Final = 4 * 1024
 FLUSH_BYTES: Final = 64 * 1024
-
-# The transport of asyncio's own asks for 256 KiB per read, which glibc serves with mmap, mremap and munmap: 7 system
-# calls for a request instead of 3. That begins at 128 KiB; below, malloc(3) takes from its heap, and gives back to it
-# cut to size. A message of 64 KiB and its header shall come in one read: in two it costs half as much again.
-READ_BYTES: Final = 96 * 1024
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

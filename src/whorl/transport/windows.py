@@ -32,7 +32,7 @@ class WindowsConnection(Connection):
         super().attach(transport)
         self.transport = self._portions = Portions(self.transport, self)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Octets came; what are bytes already is not copied."""
         super().data_received(bytes(data))
 

@@ -153,7 +153,7 @@ class Connection:
         """How much has come that was not read yet: the beginning of a frame, or what `most_events` left."""
         return len(self._buffer) - self._at if self._buffer else 0
 
-    def read_message(self, data: bytes) -> str | bytes | None:
+    def read_message(self, data: bytes | memoryview) -> str | bytes | None:
         """Take octets from the peer if they are one whole message in one frame, uncompressed, and nothing else.
 
         Most are. This is `receive_data` for them alone, at a third of the cost.
@@ -190,7 +190,7 @@ class Connection:
                 return None
         return payload if first == WHOLE_BINARY else None
 
-    def receive_data(self, data: bytes, most_events: int = sys.maxsize) -> list[Event]:
+    def receive_data(self, data: bytes | memoryview, most_events: int = sys.maxsize) -> list[Event]:
         """Take octets from the peer.
 
         Args:
@@ -202,6 +202,8 @@ class Connection:
             read after these two; `close` gives the frame that answers them, when what came before them is dealt with.
         """
         events: list[Event] = []
+        if isinstance(data, memoryview):
+            data = bytes(data)
         if self.state >= THEY_ENDED:
             return events
         at = 0

@@ -28,7 +28,7 @@ TABLES_FROM_BYTES = 2048
 XOR_WITH: list[bytes] = []
 
 
-def xor_octets(octets: bytes, key: bytes) -> bytes:
+def xor_octets(octets: bytes | memoryview, key: bytes) -> bytes:
     """Mask or unmask, which is the same.
 
     Args:
@@ -47,7 +47,7 @@ def xor_octets(octets: bytes, key: bytes) -> bytes:
         XOR_WITH.extend(bytes(octet ^ other for octet in range(256)) for other in range(256))
     result = bytearray(octets)
     for place, octet in enumerate(key):
-        result[place::4] = octets[place::4].translate(XOR_WITH[octet])
+        result[place::4] = result[place::4].translate(XOR_WITH[octet])
     return bytes(result)
 
 
@@ -66,10 +66,10 @@ def speedups() -> Any:
     return module
 
 
-unmask: Callable[[bytes, bytes], bytes] = xor_octets
+unmask: Callable[[bytes | memoryview, bytes], bytes] = xor_octets
 
 # Makes of octets what `unmask` takes, and what can be cut without a copy where that serves it.
-view: Callable[[bytes], Any] = bytes
+view: Callable[[bytes | memoryview], Any] = bytes
 extension = speedups()
 if extension is not None:
     unmask = extension.apply_mask
