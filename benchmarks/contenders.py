@@ -102,10 +102,7 @@ SOME_ROWS = ("hello", "ws32")
 WSPROTO_ROWS = ("ws1k", "wsdeflate", "wsidle5k")
 FEW_ROWS = ("hello",)
 """And of Gunicorn and Hypercorn."""
-BROAD_ROWS = (
-    *("hello", "echo1k", "stream10", "accesslog"),
-    *("tls_hello", "coldstart", "idle10k", "ws32"),
-)
+BROAD_ROWS = ("hello", "echo1k", "stream10", "accesslog", "coldstart", "ws32")
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 COMPILED_ROWS = (
     *("hello", "json", "headers14", "response12", "body10k", "echo1k", "stream10", "sleep0", "pipeline16", "accesslog"),
@@ -137,7 +134,7 @@ def groups(newest_uvloop: Path, compiled: Path, floor: Path | None, nginx: Path 
         Group(
             "asyncio",
             [
-                *servers("asyncio", "asyncio", few=FEW_ROWS),
+                *servers("asyncio", "asyncio", few=FEW_ROWS, zttp=FEW_ROWS),
                 *compiled_whorl("asyncio", "asyncio", compiled, COMPILED_FEW_ROWS),
             ],
             ASYNCIO_ROWS,
@@ -146,7 +143,7 @@ def groups(newest_uvloop: Path, compiled: Path, floor: Path | None, nginx: Path 
     newest = version_in(newest_uvloop)
     if newest not in (None, OLD_UVLOOP):
         label = f"uvloop {newest}"
-        found.append(Group(label, servers(label, "uvloop", (str(newest_uvloop),), FEW_ROWS), SOME_ROWS))
+        found.append(Group(label, servers(label, "uvloop", (str(newest_uvloop),), few=()), SOME_ROWS))
     zuvloop = installed("zuvloop")
     if zuvloop:
         label = f"zuvloop {zuvloop}"
@@ -158,12 +155,23 @@ def groups(newest_uvloop: Path, compiled: Path, floor: Path | None, nginx: Path 
     return found
 
 
-def servers(label: str, loop: str, path: tuple[str, ...] = (), few: tuple[str, ...] = BROAD_ROWS) -> list[Contender]:
-    """Every server on one loop, those that matter most first; `few` is what the last ones are measured on."""
+def servers(
+    label: str,
+    loop: str,
+    path: tuple[str, ...] = (),
+    few: tuple[str, ...] = BROAD_ROWS,
+    zttp: tuple[str, ...] = ZTTP_ROWS,
+) -> list[Contender]:
+    """Every server on one loop, those that matter most first.
+
+    Args:
+        few: what the last two are measured on.
+        zttp: and Uvicorn with its newer parser.
+    """
     return [
         whorl("Whorl", label, loop, path=path),
         uvicorn("httptools", label, loop, path),
-        uvicorn("zttp", label, loop, path, rows=ZTTP_ROWS),
+        uvicorn("zttp", label, loop, path, rows=zttp),
         uvicorn("httptools", label, loop, path, ws="wsproto", rows=WSPROTO_ROWS),
         Contender("Granian", label, lambda start: granian_command(start, loop), path),
         Contender("Gunicorn asgi", label, lambda start: gunicorn_command(start, loop), path, few),

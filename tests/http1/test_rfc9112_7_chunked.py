@@ -264,6 +264,8 @@ def test_7_1_2_trailers_are_checked_and_never_become_fields(trailers: list[bytes
         b"X: a\nY: b",
         b"X: a\n",
         b"GET / HTTP/1.1",
+        b"Content-Length: x",
+        b"Host: a b",
     ],
 )
 def test_7_1_2_a_malformed_trailer_is_400(line: bytes) -> None:
