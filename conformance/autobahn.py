@@ -194,8 +194,16 @@ def sorted_cases(verdicts: dict[str, Verdict]) -> list[tuple[str, Verdict]]:
     return sorted(verdicts.items(), key=lambda item: [int(number) for number in item[0].split(".")])
 
 
-def summary(results: dict[str, tuple[Index, str]], servers: Iterable[str]) -> str:
-    """The page that says how it went: what the latest run of each group found, and what was run."""
+def summary(results: dict[str, tuple[Index, str]], servers: Iterable[str], page: str = "") -> str:
+    """The page that says how it went: what the latest run of each group found, and what was run.
+
+    Args:
+        results: what is known of the groups that were run here.
+        servers: their names.
+        page: as it was. Its lines about other groups stay: they may have been run on another machine.
+    """
+    old = page.splitlines()
+    titles = [group.title for name, group in GROUPS.items() if name not in results]
     lines = [
         "# WebSocket conformance: Autobahn",
         "",
@@ -219,7 +227,9 @@ def summary(results: dict[str, tuple[Index, str]], servers: Iterable[str]) -> st
                 for case, verdict in sorted_cases(verdicts)
                 if verdict["behavior"] != "OK" or verdict["behaviorClose"] != "OK"
             ]
+    lines += [line for title in titles for line in old if line.startswith(f"| {title} | ")]
     lines += ["", "What was run:", "", *(f"- {GROUPS[name].title}: {note}" for name, (_, note) in results.items())]
+    lines += [line for title in titles for line in old if line.startswith(f"- {title}: ")]
     if notes:
         lines += ["", "Cases that are not plainly OK:", "", *notes]
     return "\n".join(lines) + "\n"
@@ -262,7 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.summary:
-        options.summary.write_text(summary(latest(cache, options.servers), options.servers), encoding="utf-8")
+        page = options.summary.read_text(encoding="utf-8") if options.summary.exists() else ""
+        options.summary.write_text(summary(latest(cache, options.servers), options.servers, page), encoding="utf-8")
     return 0 if passed else 1
 
 
