@@ -106,9 +106,9 @@ class Wire:
         self.protocol = protocol
 
 
-def reading(copies_reads: bool, scheme: str = "http", someone_else: bool = False) -> Any:
+def reading(on_uvloop: bool, scheme: str = "http", someone_else: bool = False) -> Any:
     """Who is heard by the loop, once a connection has read something long."""
-    shared = SimpleNamespace(copies_reads=copies_reads, read_buffer=bytearray(10))
+    shared = SimpleNamespace(on_uvloop=on_uvloop, long_buffer=bytearray(10))
     connection: Any = SimpleNamespace(shared=shared, entrance=SimpleNamespace(scheme=scheme))
     connection.transport = Wire(None if someone_else else connection)
     read_long(cast("Connection", connection))
@@ -116,7 +116,7 @@ def reading(copies_reads: bool, scheme: str = "http", someone_else: bool = False
 
 
 class TestWhoIsReadSo:
-    def test_where_the_loop_copies(self) -> None:
+    def test_on_uvloop(self) -> None:
         assert isinstance(reading(True), LongReader)
 
     def test_not_elsewhere(self) -> None:

@@ -83,8 +83,8 @@ class MadeLoop:
         return type(self.loop) is asyncio.SelectorEventLoop and self.platform.has_epoll
 
     @property
-    def copies_reads(self) -> bool:
-        """Whether the loop reads into a buffer of its own, and copies what is there (uvloop)."""
+    def is_uvloop(self) -> bool:
+        """Whether it is uvloop, which reads into a buffer of its own and copies what is there."""
         return self.known is UVLOOP
 
     def require(self, *features: Feature) -> None:

@@ -371,7 +371,7 @@ class Server:
             high_bytes=config.buffer_response_high,
             low_bytes=config.buffer_response_low,
             prompt_close=made.can(Feature.PROMPT_CLOSE),
-            copies_reads=made.copies_reads,
+            on_uvloop=made.is_uvloop,
         )
 
 

@@ -24,7 +24,7 @@ def read_long(connection: Connection) -> None:
 
     It does where the connection hears from the loop itself: TLS and the PROXY protocol hand on what is theirs.
     """
-    if connection.shared.copies_reads and connection.entrance.scheme == "http":
+    if connection.shared.on_uvloop and connection.entrance.scheme == "http":
         transport = connection.transport
         if transport.get_protocol() is connection:
             transport.set_protocol(LongReader(connection))
@@ -41,7 +41,7 @@ class LongReader(asyncio.BufferedProtocol):
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._buffer = connection.shared.read_buffer
+        self._buffer = connection.shared.long_buffer
         self._view = memoryview(self._buffer)
 
     def get_buffer(self, sizehint: int) -> bytearray:

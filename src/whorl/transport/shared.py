@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from whorl.transport.connection import Connection
     from whorl.transport.output import Output
 
-__all__ = ["READ_BYTES", "Deadlines", "Shared"]
+__all__ = ["Deadlines", "Shared"]
 
 
-# The transport of asyncio's own asks for 256 KiB per read, which glibc serves with mmap, mremap and munmap: 7 system
-# calls for a request instead of 3. That begins at 128 KiB; below, malloc(3) takes from its heap, and gives back to it
-# cut to size. A message of 64 KiB and its header shall come in one read: in two it costs half as much again.
-READ_BYTES: Final = 96 * 1024
+# As much as uvloop reads at once into a buffer of its own.
+LONG_READ_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,8 @@ class Shared:
         high_bytes: how much of a response may wait unsent before the application waits.
         low_bytes: when it goes on.
         read_buffer: where connections are read to that have no buffer of the loop's.
-        copies_reads: whether the loop copies what it reads, so that what is long is better read there too.
+        long_buffer: where long WebSocket messages are read to on uvloop.
+        on_uvloop: whether the loop is uvloop, which copies what it reads unless it is given a buffer.
         prompt_close: whether the loop closes a socket when it is told to, and notices that a client reset one.
         leaving: whether the server is shutting down: whoever connects now is turned away.
         keeps_alive: whether a connection may outlive its exchange.
@@ -120,8 +119,9 @@ class Shared:
     pipeline: int = 16
     high_bytes: int = 64 * 1024
     low_bytes: int = 16 * 1024
-    read_buffer: bytearray = field(default_factory=lambda: bytearray(READ_BYTES))
-    copies_reads: bool = False
+    read_buffer: bytearray = field(default_factory=lambda: bytearray(64 * 1024))
+    long_buffer: bytearray = field(default_factory=lambda: bytearray(LONG_READ_BYTES))
+    on_uvloop: bool = False
     prompt_close: bool = True
     leaving: bool = False
     keeps_alive: bool = True

@@ -21,8 +21,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final
 
+from whorl.transport.output import READ_BYTES
 from whorl.transport.poller import READABLE, WRITABLE, Poller
-from whorl.transport.shared import READ_BYTES
 
 __all__ = ["Wire"]
 
