@@ -43,7 +43,9 @@ HOT_MODULES: Final = (
     "whorl.transport.output",
     "whorl.transport.peer",
     "whorl.transport.phase",
+    "whorl.transport.records",
     "whorl.transport.shared",
+    "whorl.transport.tls",
 )
 
 

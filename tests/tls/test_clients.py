@@ -4,15 +4,18 @@ resumption."""
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness import Process, serve
+from tests.server.client import get
 from tests.server.conftest import Pool
-from tests.tls.client import Authority
+from tests.tls.client import Authority, TlsClient
 
 REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 PATIENCE_SECONDS = 20
@@ -110,6 +113,33 @@ class TestOpenssl:
         )
         assert "Secure Renegotiation IS supported" in found.stdout
         assert "no renegotiation" in found.stderr
+
+    def test_new_keys(self, server: Process, authority: Authority, trusting: ssl.SSLContext) -> None:
+        """A client wants new keys (RFC 8446 section 4.6.3): OpenSSL says so by itself, before it says anything else."""
+        place = ["-connect", f"127.0.0.1:{server.port}", "-tls1_3", "-CAfile", str(authority.ca_certs), "-msg"]
+        ways = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        words_and_signs = (
+            (b"", b"read R BLOCK"),
+            (b"K\n", b">>> TLS 1.3, Handshake [length 0005], KeyUpdate"),
+            (REQUEST.encode(), b"<<< TLS 1.3, Handshake [length 0005], KeyUpdate"),
+            (b"", b"hello"),
+        )
+        with (
+            subprocess.Popen(["stdbuf", "-oL", "openssl", "s_client", *place], **ways) as client,
+            TlsClient(server, trusting) as other,
+        ):
+            patience = threading.Timer(PATIENCE_SECONDS, client.kill)
+            patience.start()
+            try:
+                for words, sign in words_and_signs:
+                    client.stdin.write(words)
+                    client.stdin.flush()
+                    while sign not in (line := client.stdout.readline()):
+                        assert line
+                    assert other.ask(get()).content == b"hello"
+            finally:
+                patience.cancel()
+                client.kill()
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")

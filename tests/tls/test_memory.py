@@ -7,15 +7,14 @@ import os
 import ssl
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from tests.tls.client import Authority
 from whorl.tls.contexts import Contexts
-from whorl.transport.connection import Connection
 from whorl.transport.phase import FRESH, HANDSHAKE
-from whorl.transport.records import RECORD_BYTES, Records
+from whorl.transport.records import RECORD_BYTES, cut
 from whorl.transport.tls import PORTION_BYTES, STEP_BYTES, Tls
 
 
@@ -44,20 +43,42 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.closing = True
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        pass
+
     def take(self) -> bytes:
         written = b"".join(self.written)
         self.written.clear()
         return written
 
 
-class Above:
-    """The connection: what it is told stays here, and it answers what it is asked to."""
+class Memory:
+    """What OpenSSL reads from and writes to, for all connections of a server."""
 
     def __init__(self) -> None:
+        self.to_openssl, self.from_openssl = ssl.MemoryBIO(), ssl.MemoryBIO()
+
+    def is_empty(self) -> bool:
+        return not self.to_openssl.pending and not self.from_openssl.pending
+
+
+class Above:
+    """The connection: what it is told stays here, and it answers what it is asked to. Whoever calls it has left nothing
+    in the memory, where another connection would take it for its own."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
         self.phase = HANDSHAKE
         self.since = 0.0
         self.peer = SimpleNamespace(tls=None, client_text="somebody")
-        self.shared = SimpleNamespace(service=SimpleNamespace(logger=SimpleNamespace(debug=lambda *words: None)))
+        self.shared = SimpleNamespace(
+            service=SimpleNamespace(logger=SimpleNamespace(debug=lambda *words: None)),
+            to_openssl=memory.to_openssl,
+            from_openssl=memory.from_openssl,
+        )
         self.told: list[bytes | None] = []
         self.answer = b""
         self.their_eof = False
@@ -67,16 +88,19 @@ class Above:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
+        assert self.memory.is_empty()
         self.told.append(data)
         if self.answer:
             self.transport.write(self.answer)
 
     def eof_received(self) -> bool:
+        assert self.memory.is_empty()
         self.told.append(None)
         self.their_eof = True
         return True
 
     def leave_exchange(self) -> None:
+        assert self.memory.is_empty()
         self.left = True
 
     def close(self) -> None:
@@ -92,16 +116,23 @@ class Above:
 class Pair:
     """A client in memory, and a server's TLS above a wire."""
 
-    def __init__(self, authority: Authority, version: str = "TLSv1_3") -> None:
+    def __init__(self, authority: Authority, version: str = "TLSv1_3", memory: Memory | None = None) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.issue("localhost", to="memory").values())
-        self.wire, self.above = Wire(), Above()
+        self.memory = memory or Memory()
+        self.wire = Wire()
+        self.above: Any = Above(self.memory)
         certificates: Any = SimpleNamespace(contexts=Contexts(context))
-        self.tls = Tls(cast("Connection", self.above), certificates)
+        self.tls = Tls(self.above, certificates)
         self.tls.connection_made(self.wire)
         self._to_client, self._to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
         trusting = authority.context(maximum_version=getattr(ssl.TLSVersion, version))
         self.client = trusting.wrap_bio(self._to_client, self._to_server, server_hostname="localhost")
+
+    def receive(self, data: bytes) -> None:
+        """The server's side gets octets."""
+        self.tls.data_received(data)
+        assert self.memory.is_empty()
 
     def shake_hands(self) -> bytes:
         """Go as far as the client can; returns the last words of its side, which the server has not heard."""
@@ -109,7 +140,7 @@ class Pair:
             try:
                 self.client.do_handshake()
             except ssl.SSLWantReadError:
-                self.tls.data_received(self._to_server.read())
+                self.receive(self._to_server.read())
                 self._to_client.write(self.wire.take())
             else:
                 return self._to_server.read()
@@ -117,7 +148,7 @@ class Pair:
     def open(self) -> None:
         last = self.shake_hands()
         if last:
-            self.tls.data_received(last)
+            self.receive(last)
             self._to_client.write(self.wire.take())
         assert self.above.phase is FRESH
 
@@ -151,11 +182,11 @@ def pair(authority: Authority, request: pytest.FixtureRequest) -> Pair:
 @pytest.mark.parametrize("size", [1, 100, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 300_000])
 def test_what_comes_in_pieces_arrives_whole(pair: Pair, size: int) -> None:
     said = os.urandom(size)
-    for cut in (1, 4, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, 4 * RECORD_BYTES, 1_000_000):
+    for piece_bytes in (1, 4, 5, 100, RECORD_BYTES, RECORD_BYTES + 22, 4 * RECORD_BYTES, 1_000_000):
         wire = pair.say(said)
-        step = max(cut, len(wire) // 1000)
+        step = max(piece_bytes, len(wire) // 1000)
         for start in range(0, len(wire), step):
-            pair.tls.data_received(wire[start : start + step])
+            pair.receive(wire[start : start + step])
         assert None not in pair.above.told
         assert b"".join(piece for piece in pair.above.told if piece) == said
         pair.above.told.clear()
@@ -166,24 +197,24 @@ def test_a_record_may_be_cut_anywhere_and_another_comes_with_its_end(pair: Pair,
     first, second, third = pair.say(b"first"), pair.say(b"second"), pair.say(b"third")
     wire = first + second + third
     at = len(first) + size
-    pair.tls.data_received(wire[:at])
-    pair.tls.data_received(wire[at:])
+    pair.receive(wire[:at])
+    pair.receive(wire[at:])
     assert b"".join(piece for piece in pair.above.told if piece) == b"firstsecondthird"
-    pair.tls.data_received(pair.say(b"fourth"))
+    pair.receive(pair.say(b"fourth"))
     assert pair.above.told[-1] == b"fourth"
 
 
 def test_an_upload_leaves_no_large_buffer(pair: Pair) -> None:
     """OpenSSL's never shrink."""
     wire = pair.say(os.urandom(500_000))
-    sizes = [len(record) for record in Records().cut(wire)[0]]
+    sizes = [len(record) for record in cut(b"", wire)[0]]
     assert sum(sizes) == len(wire)
     assert max(sizes) <= RECORD_BYTES + 64
 
 
 @pytest.mark.parametrize("header", [b"\x80\x2e\x01\0\xff", b"GET /", b"\x17\x03\x03\xff\xff", b"\x17\x02\0\x01\0"])
 def test_what_is_no_record_is_not_waited_for(pair: Pair, header: bytes) -> None:
-    pair.tls.data_received(header + b"x")
+    pair.receive(header + b"x")
     assert pair.above.left
     assert pair.wire.closing
 
@@ -192,14 +223,14 @@ def test_a_record_in_two_pieces_with_a_small_second_one(pair: Pair) -> None:
     """The second piece is shorter than what the record then turns out to hold."""
     said = os.urandom(1000)
     wire = pair.say(said)
-    pair.tls.data_received(wire[:-3])
+    pair.receive(wire[:-3])
     assert pair.above.told == []
-    pair.tls.data_received(wire[-3:])
+    pair.receive(wire[-3:])
     assert pair.above.told == [said]
 
 
 def test_what_came_together_is_handed_on_together(pair: Pair) -> None:
-    pair.tls.data_received(b"".join(pair.say(b"%d" % number) for number in range(100)))
+    pair.receive(b"".join(pair.say(b"%d" % number) for number in range(100)))
     assert pair.above.told == [b"".join(b"%d" % number for number in range(100))]
 
 
@@ -209,17 +240,17 @@ def test_an_end_with_the_last_words(pair: Pair) -> None:
         pair.client.unwrap()
     except ssl.SSLWantReadError:
         pass
-    pair.tls.data_received(wire + pair.unsent())
+    pair.receive(wire + pair.unsent())
     assert pair.above.told == [b"good night", None]
 
 
-def test_a_request_that_comes_with_the_handshake_is_answered_in_one_write(authority: Authority) -> None:
+def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(authority: Authority) -> None:
     pair = Pair(authority)
     pair.above.answer = b"answer"
     last = pair.shake_hands()
-    pair.tls.data_received(last + pair.say(b"question"))
+    pair.receive(last + pair.say(b"question"))
     assert pair.above.told == [b"question"]
-    assert len(pair.wire.written) == 1  # with the tickets
+    assert len(pair.wire.written) == 2  # the tickets before it: they leave before anybody else is called
     assert pair.hear(6) == b"answer"
     assert pair.client.session is not None
     assert pair.client.session.has_ticket
@@ -227,14 +258,14 @@ def test_a_request_that_comes_with_the_handshake_is_answered_in_one_write(author
 
 def test_a_handshake_without_a_request_ends_with_tickets(authority: Authority) -> None:
     pair = Pair(authority)
-    pair.tls.data_received(pair.shake_hands())
+    pair.receive(pair.shake_hands())
     assert len(pair.wire.written) == 1
 
 
 def test_a_record_that_is_not_in_order_ends_it(pair: Pair) -> None:
     wire = bytearray(pair.say(b"x" * 100))
     wire[-1] ^= 1
-    pair.tls.data_received(bytes(wire))
+    pair.receive(bytes(wire))
     assert pair.above.told == []
     assert pair.above.left
     assert pair.wire.closing
@@ -283,3 +314,55 @@ def test_nothing_is_written_for_nothing(pair: Pair) -> None:
     pair.tls.write(b"")
     pair.tls.writelines((b"", b""))
     assert pair.wire.written == []
+
+
+def together(authority: Authority) -> tuple[Pair, Pair]:
+    """Two connections of one server."""
+    memory = Memory()
+    return Pair(authority, memory=memory), Pair(authority, memory=memory)
+
+
+def test_connections_of_a_server_do_not_meet(authority: Authority) -> None:
+    """Their handshakes and records come in turns, and each hears its own."""
+    pairs = together(authority)
+    lasts = [pair.shake_hands() for pair in pairs]
+    for pair, last in zip(pairs, lasts, strict=True):
+        pair.receive(last)
+        pair.hear(0)
+    wires = [pair.say(b"%d" % number * 20_000) for number, pair in enumerate(pairs)]
+    for start in range(0, 30_000, 777):
+        for pair, wire in zip(pairs, wires, strict=True):
+            pair.receive(wire[start : start + 777])
+    for number, pair in enumerate(pairs):
+        assert b"".join(piece for piece in pair.above.told if piece) == b"%d" % number * 20_000
+        pair.tls.write(b"to %d" % number)
+    for number, pair in enumerate(pairs):
+        assert pair.hear(4) == b"to %d" % number
+
+
+@pytest.mark.parametrize("stage", ["hello", "end of handshake", "record", "after our end"])
+def test_one_that_fails_leaves_nothing_to_the_others(authority: Authority, stage: str) -> None:
+    """Whatever one sends, and whether its transport still takes what OpenSSL says to it."""
+    for number, closing in enumerate((False, True) * 30):
+        damaged, sound = together(authority)
+        sound.open()
+        if stage == "hello":
+            with pytest.raises(ssl.SSLWantReadError):
+                damaged.client.do_handshake()
+            wire = damaged.unsent()
+        elif stage == "end of handshake":
+            wire = damaged.shake_hands() + damaged.say(b"question")
+        else:
+            damaged.open()
+            wire = damaged.say(b"a" * 100) + damaged.say(b"b" * 100)
+        if stage == "after our end":
+            damaged.tls.write_eof()
+        damaged.wire.closing = closing
+        octets = bytearray(wire)
+        octets[number * len(octets) // 60] ^= 1 << number % 8
+        damaged.receive(bytes(octets))
+        damaged.receive(os.urandom(50))
+        sound.receive(sound.say(b"question"))
+        assert sound.above.told == [b"question"]
+        sound.tls.write(b"answer")
+        assert sound.hear(6) == b"answer"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import cast
 
 from whorl.transport.connection import Connection
 from whorl.transport.introduced import Introduced
@@ -85,15 +86,15 @@ class BufferedTls(Tls, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Where the loop reads to."""
-        return room(self._connection)
+        return room(cast("Connection", self._connection))
 
     def buffer_updated(self, nbytes: int) -> None:
         """The loop has read."""
-        self.data_received(taken(self._connection, nbytes))
+        self.data_received(taken(cast("Connection", self._connection), nbytes))
 
     def resume_reading(self) -> None:
         """Go on reading, and first what is there already."""
-        plan_catch_up(self, self._connection)
+        plan_catch_up(self, cast("Connection", self._connection))
         super().resume_reading()
 
 

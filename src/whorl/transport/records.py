@@ -1,14 +1,14 @@
 """Where TLS records begin and end in what has come (RFC 8446 section 5.1).
 
-OpenSSL is given them one by one: so it is asked only for what it has whole, because "not yet" is an exception, and its
-buffer, which never shrinks, grows no larger than a record. Used by `tls`. It must not know what is in a record.
+OpenSSL is given them whole and one by one: so it is asked only for what it has, because "not yet" is an exception, and
+the memory that it reads from is empty whenever it has answered. Used by `tls`. It must not know what is in a record.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["HEADER_BYTES", "RECORD_BYTES", "Records"]
+__all__ = ["HEADER_BYTES", "RECORD_BYTES", "cut"]
 
 HEADER_BYTES: Final = 5
 """The type, the version, and in the last two octets the length of what follows."""
@@ -16,57 +16,57 @@ RECORD_BYTES: Final = 16 * 1024
 """No record holds more than this."""
 LONGEST_BYTES: Final = HEADER_BYTES + RECORD_BYTES + 2048
 """Nor is it longer, enciphered (RFC 5246 section 6.2.3; RFC 8446 section 5.2 allows less)."""
-TYPES: Final = range(20, 24)
+FIRST_TYPE: Final = 20
+LAST_TYPE: Final = 23
 MAJOR_VERSION: Final = 3
 
+Octets = bytes | memoryview
 
-class Records:
-    """The records of one connection, in the order in which they come.
 
-    Attributes:
-        missing_bytes: what is still to come of the last one; 0 where it has come whole.
+def cut(part: bytes, data: bytes) -> tuple[list[Octets], bytes]:
+    """Cut what has come where records end.
+
+    What cannot be a record counts as whole, so that OpenSSL sees it at once and says what is wrong with it.
+
+    Args:
+        part: the beginning of a record, from the time before.
+        data: what has come since.
+
+    Returns:
+        the whole records; and the beginning of another, shorter than a record may be.
     """
-
-    __slots__ = ("_scrap", "missing_bytes")
-
-    def __init__(self) -> None:
-        self.missing_bytes = 0
-        self._scrap = b""
-
-    def cut(self, data: bytes) -> tuple[list[memoryview], memoryview]:
-        """Cut what has come where records end.
-
-        What cannot be a record counts as whole, so that OpenSSL sees it at once and says what is wrong with it.
-
-        Returns:
-            the ends of whole records, most of them from their beginning; and the beginning of another.
-        """
-        missing = self.missing_bytes
-        if self._scrap:
-            data = self._scrap + data
-            self._scrap = b""
-            missing = 0
-        octets = memoryview(data)
-        whole: list[memoryview] = []
-        start, size = 0, len(octets)
-        while start < size:
-            if not missing:
-                if size - start < HEADER_BYTES:
-                    self._scrap = bytes(octets[start:])
-                    self.missing_bytes = HEADER_BYTES - len(self._scrap)
-                    return whole, octets[size:]
-                missing = HEADER_BYTES + (octets[start + 3] << 8 | octets[start + 4])
-                if missing > size - start and not possible(octets[start], octets[start + 1], missing):
-                    missing = size - start
-            if missing > size - start:
-                break
-            whole.append(octets[start : start + missing])
-            start += missing
-            missing = 0
-        self.missing_bytes = max(0, missing - (size - start))
-        return whole, octets[start:]
+    octets = memoryview(data)
+    records: list[Octets] = []
+    start = 0
+    if part:
+        header = part + octets[:HEADER_BYTES]
+        start = record_bytes(header, len(part) + len(octets)) - len(part)
+        if start <= 0:
+            return records, part + data
+        records.append(part + octets[:start])
+    while start < len(octets):
+        size = record_bytes(octets[start : start + HEADER_BYTES], len(octets) - start)
+        if not size:
+            break
+        records.append(octets[start : start + size])
+        start += size
+    return records, bytes(octets[start:])
 
 
-def possible(kind: int, major_version: int, size_bytes: int) -> bool:
-    """Whether something may be a record."""
-    return kind in TYPES and major_version == MAJOR_VERSION and size_bytes <= LONGEST_BYTES
+def record_bytes(header: Octets, there_bytes: int) -> int:
+    """How long a record is.
+
+    Args:
+        header: what is there of its header.
+        there_bytes: how much is there of it, and of what follows it.
+
+    Returns:
+        0 where it is not there whole; and all that is there where it cannot be a record.
+    """
+    if len(header) < HEADER_BYTES:
+        return 0
+    size = HEADER_BYTES + (header[3] << 8 | header[4])
+    if size <= there_bytes:
+        return size
+    possible = FIRST_TYPE <= header[0] <= LAST_TYPE and header[1] == MAJOR_VERSION and size <= LONGEST_BYTES
+    return 0 if possible else there_bytes

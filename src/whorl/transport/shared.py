@@ -7,6 +7,7 @@ Made once by `server`. A connection keeps one reference to it, so that an idle c
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -100,6 +101,7 @@ class Shared:
         low_bytes: when it goes on.
         read_buffer: where connections are read to that have no buffer of the loop's.
         long_buffer: where long WebSocket messages are read to on uvloop.
+        to_openssl, from_openssl: what OpenSSL reads from and writes to; `whorl.transport.tls` leaves both empty.
         on_uvloop: whether the loop is uvloop, which copies what it reads unless it is given a buffer.
         prompt_close: whether the loop closes a socket when it is told to, and notices that a client reset one.
         leaving: whether the server is shutting down: whoever connects now is turned away.
@@ -121,6 +123,8 @@ class Shared:
     low_bytes: int = 16 * 1024
     read_buffer: bytearray = field(default_factory=lambda: bytearray(64 * 1024))
     long_buffer: bytearray = field(default_factory=lambda: bytearray(LONG_READ_BYTES))
+    to_openssl: ssl.MemoryBIO = field(default_factory=ssl.MemoryBIO)
+    from_openssl: ssl.MemoryBIO = field(default_factory=ssl.MemoryBIO)
     on_uvloop: bool = False
     prompt_close: bool = True
     leaving: bool = False

@@ -4,7 +4,14 @@ connection a transport.
 OpenSSL works in memory here, so every loop serves TLS in the same way, with what no loop's own TLS has: a client that
 speaks plain HTTP is told so, a handshake has its deadline in the server's sweep, an end without close_notify is a
 disconnect, and our own half can be closed while the other is still read. OpenSSL's part of one small request and its
-response is 2.3 µs. Made by `server`. It must not know HTTP, nor files of certificates.
+response is 2.3 µs.
+
+All connections of a server share the memory that OpenSSL reads from and writes to (`Shared.to_openssl` and
+`from_openssl`): so it is in the processor's cache, and there is none of it for each. OpenSSL is given no more than it
+takes at once, and what it says is taken before anybody else is called. Both are empty whenever a method here calls the
+connection, or returns.
+
+Made by `server`. It must not know HTTP, nor files of certificates.
 """
 
 from __future__ import annotations
@@ -14,25 +21,27 @@ import ssl
 from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Any, cast
+from typing import Any, Final, Protocol, cast
 
+from whorl.asgi.scope import PeerFacts
+from whorl.compiled import mypyc_attr
 from whorl.http1.refusal import Refusal
 from whorl.tls.certificates import Certificates
 from whorl.tls.contexts import Contexts
 from whorl.tls.facts import tls_facts
-from whorl.transport.connection import Connection
 from whorl.transport.output import small_reads
-from whorl.transport.phase import FRESH, HANDSHAKE
-from whorl.transport.records import HEADER_BYTES, RECORD_BYTES, Records
+from whorl.transport.phase import FRESH, HANDSHAKE, Phase
+from whorl.transport.records import HEADER_BYTES, RECORD_BYTES, cut
+from whorl.transport.shared import Shared
 
 __all__ = ["Tls"]
 
-# What OpenSSL enciphers at once. Its buffer never shrinks: with 256 KiB, each connection that had once sent as much
-# kept 176 KiB for it. With less, malloc(3) gives memory back to the kernel in between, and 1 MiB takes twice as long.
-STEP_BYTES = 32 * 1024
+# What OpenSSL enciphers at once. With less, malloc(3) gives memory back to the kernel in between, and 1 MiB takes twice
+# as long.
+STEP_BYTES: Final = 32 * 1024
 # What leaves in one write. The rest is enciphered as the client takes it: it would be in memory twice otherwise.
-PORTION_BYTES = 256 * 1024
-HELLO = 0x16
+PORTION_BYTES: Final = 256 * 1024
+HELLO: Final = 0x16
 """The first octet of a TLS connection: a handshake record (RFC 8446 section 5.1)."""
 
 
@@ -53,13 +62,40 @@ class State(IntEnum):
     """There is no TLS: the client speaks plain HTTP, and is being told."""
 
 
-LOST = cast("Connection", asyncio.Protocol())
+SILENT: Final = State.SILENT
+SHAKING: Final = State.SHAKING
+OPEN: Final = State.OPEN
+ENDING: Final = State.ENDING
+ENDED: Final = State.ENDED
+PLAIN: Final = State.PLAIN
+
+
+class Above(Protocol):
+    """What TLS asks of who speaks through it: a `Connection`."""
+
+    peer: PeerFacts
+    phase: Phase
+    shared: Shared
+    since: float
+    their_eof: bool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def eof_received(self) -> bool: ...
+    def connection_lost(self, error: Exception | None) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def refuse(self, refusal: Refusal) -> None: ...
+    def leave_exchange(self) -> None: ...
+    def close(self) -> None: ...
+
+
+LOST: Final = cast("Above", asyncio.Protocol())
 """What stands in for a connection that is over."""
 
-SILENT, SHAKING, OPEN, ENDING, ENDED, PLAIN = State
 
-
-class Tls(asyncio.Protocol, asyncio.Transport):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Tls(asyncio.Protocol):
     """The TLS of one connection.
 
     Args:
@@ -77,7 +113,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         "_inner",
         "_limits",
         "_outgoing",
-        "_records",
+        "_part",
+        "_raw",
         "_rest",
         "_rest_bytes",
         "_state",
@@ -88,14 +125,14 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     _limits: tuple[int | None, int | None]
     _contexts: Contexts
     _tls: ssl.SSLObject
-    _incoming: ssl.MemoryBIO
-    _outgoing: ssl.MemoryBIO
-    _records: Records
 
-    def __init__(self, connection: Connection, certificates: Certificates) -> None:
+    def __init__(self, connection: Above, certificates: Certificates) -> None:
         self._connection = connection
         self._certificates = certificates
-        self._state = SILENT
+        self._incoming = connection.shared.to_openssl
+        self._outgoing = connection.shared.from_openssl
+        self._state: State = SILENT
+        self._part = b""
         self._blocked = False
         self._rest: deque[memoryview] = deque()
         self._rest_bytes = 0
@@ -109,19 +146,19 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         small_reads(transport)
         connection = self._connection
         connection.phase = HANDSHAKE
-        connection.connection_made(self)
+        connection.connection_made(cast("asyncio.Transport", self))
 
     def data_received(self, data: bytes) -> None:
         if self._state is not OPEN:
             self._receive_unless_open(data)
             return
         size = len(data)
-        if self._records.missing_bytes or size < HEADER_BYTES or size != HEADER_BYTES + (data[3] << 8 | data[4]):
+        if self._part or size < HEADER_BYTES or size != HEADER_BYTES + (data[3] << 8 | data[4]):
             self._receive_records(data)
             return
         self._incoming.write(data)  # one whole record, as most reads are
         try:
-            piece = self._tls.read(size)
+            piece = self._raw.read(size)
         except OSError as error:
             self._not_read(error)
             return
@@ -172,10 +209,9 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         """Something has come: only now a connection costs what OpenSSL needs for it."""
         self._state = SHAKING
         self._contexts = self._certificates.contexts
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._records = Records()
         self._tls = self._contexts.first.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        # `SSLObject` passes `read` and `write` on to what it has in C, where it has that: two calls less for a request.
+        self._raw: Any = getattr(self._tls, "_sslobj", self._tls)
 
     def _shake_hands(self) -> None:
         try:
@@ -191,10 +227,10 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         connection.peer.tls = tls_facts(self._tls, self._contexts)
         connection.phase = FRESH
         connection.since = 0.0
-        if self._incoming.pending:
-            # A request came along, and our last words leave with its response.
-            self.data_received(self._incoming.read())
+        more = self._incoming.read()
         self._flush()
+        if more:
+            self.data_received(more)
 
     def _refuse_plain(self) -> None:
         """Tell a client that speaks plain HTTP what it should have done."""
@@ -207,6 +243,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         """The handshake or a record was not in order: say so with OpenSSL's alert, and end."""
         connection = self._connection
         connection.shared.service.logger.debug("TLS with %s failed: %s", connection.peer.client_text, error)
+        self._incoming.read()  # what OpenSSL has not looked at, and will not
         self._flush()
         self._state = ENDED
         self._lose()
@@ -220,13 +257,13 @@ class Tls(asyncio.Protocol, asyncio.Transport):
 
     def _receive_records(self, data: bytes) -> None:
         """Decipher what came with one read of the loop, and hand it on in one piece."""
-        whole, part = self._records.cut(data)
+        records, self._part = cut(self._part, data)
         pieces: list[bytes] = []
         ended = False
-        for record in whole:
+        for record in records:
             self._incoming.write(record)
             try:
-                piece = self._tls.read(RECORD_BYTES)
+                piece = self._raw.read(RECORD_BYTES)
             except ssl.SSLWantReadError:
                 continue  # there was nothing for us in it: a change of keys
             except OSError as error:
@@ -236,13 +273,11 @@ class Tls(asyncio.Protocol, asyncio.Transport):
                 ended = True
                 break
             pieces.append(piece)
-        if part:
-            self._incoming.write(part)
+        self._flush()
         if pieces:
             self._connection.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if ended and self._state is OPEN:
             self._connection.eof_received()
-        self._flush()
 
     def _not_read(self, error: OSError) -> None:
         """There was nothing for us in a record, or it is not in order."""
@@ -261,7 +296,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._state is OPEN and not self._rest and 0 < len(data) <= STEP_BYTES:
-            self._tls.write(data)  # which takes all of it: in memory there is always room
+            self._raw.write(data)  # which takes all of it: in memory there is always room
             self._inner.write(self._outgoing.read())
         else:
             self.writelines((data,))
@@ -279,8 +314,11 @@ class Tls(asyncio.Protocol, asyncio.Transport):
                 self._inner.write(data)
 
     def _flush(self) -> None:
-        if self._outgoing.pending and not self._inner.is_closing():
-            self._inner.write(self._outgoing.read())
+        """Send what OpenSSL has to say, or throw it away where nobody listens any more."""
+        if self._outgoing.pending:
+            said = self._outgoing.read()
+            if not self._inner.is_closing():
+                self._inner.write(said)
 
     def _go_on(self) -> None:
         """Encipher what was left over, until the client has enough; and after the last of it whatever ends it."""
@@ -305,7 +343,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             if len(step) > STEP_BYTES:
                 rest.appendleft(step[STEP_BYTES:])
                 step = step[:STEP_BYTES]
-            self._tls.write(step)
+            self._raw.write(step)
             records.append(self._outgoing.read())
             room -= len(step)
             self._rest_bytes -= len(step)
