@@ -336,6 +336,6 @@ class TestPoller:
         """Whoever made one may have changed just that."""
         assert not self.takes(OwnTransports())
 
-    def test_of_no_other_loop(self, loop_name: str) -> None:
+    def test_of_two_loops(self, loop_name: str) -> None:
         made = resolve(loop_name).make()
-        assert self.takes(made.loop) == (loop_name == "asyncio")
+        assert self.takes(made.loop) == (loop_name in ("asyncio", "uvloop"))

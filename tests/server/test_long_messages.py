@@ -1,11 +1,6 @@
-"""Long WebSocket messages on every loop: on one that copies what it reads they are read into a buffer that all
-connections share, from the first of them on."""
+"""Long WebSocket messages on every loop."""
 
 from __future__ import annotations
-
-import asyncio
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
@@ -13,8 +8,6 @@ from tests.harness import Process
 from tests.server.client import events, open_gate
 from tests.server.conftest import Pool
 from tests.server.peer import BINARY, CONTINUATION, FIN, PING, PONG, TEXT, Peer, close, frame
-from whorl.transport.connection import Connection
-from whorl.transport.longreader import LongReader, read_long
 
 ACCEPTS = {"type": "websocket.accept"}
 SIZES = [70_000, 10, 33_000, 0, 300_000, 125, 65_536, 65_535, 5]
@@ -91,43 +84,6 @@ class TestEnds:
             events(server, name, 2)
             peer.reset() if how == "resets" else peer.socket.close()
             assert "disconnect" in str(events(server, name, 3)[2])
-
-
-class Wire:
-    """A transport that tells who listens."""
-
-    def __init__(self, protocol: object) -> None:
-        self.protocol = protocol
-
-    def get_protocol(self) -> object:
-        return self.protocol
-
-    def set_protocol(self, protocol: object) -> None:
-        self.protocol = protocol
-
-
-def reading(on_uvloop: bool, scheme: str = "http", someone_else: bool = False) -> Any:
-    """Who is heard by the loop, once a connection has read something long."""
-    shared = SimpleNamespace(on_uvloop=on_uvloop, long_buffer=bytearray(10))
-    connection: Any = SimpleNamespace(shared=shared, entrance=SimpleNamespace(scheme=scheme))
-    connection.transport = Wire(None if someone_else else connection)
-    read_long(cast("Connection", connection))
-    return connection.transport.protocol
-
-
-class TestWhoIsReadSo:
-    def test_on_uvloop(self) -> None:
-        assert isinstance(reading(True), LongReader)
-
-    def test_not_elsewhere(self) -> None:
-        assert not isinstance(reading(False), LongReader)
-
-    def test_not_under_tls_nor_behind_a_preamble(self) -> None:
-        assert not isinstance(reading(True, "https"), LongReader)
-        assert not isinstance(reading(True, someone_else=True), LongReader)
-
-    def test_the_loop_takes_it_for_a_protocol_with_a_buffer(self) -> None:
-        assert not issubclass(LongReader, asyncio.Protocol)
 
 
 def test_behind_a_preamble_that_may_come(pool: Pool, loop_name: str) -> None:

@@ -16,6 +16,7 @@ from whorl.platform import HERE
 from whorl.server import polled_listener
 from whorl.server.polled_listener import PolledListener
 from whorl.transport.poller import Poller
+from whorl.transport.turn import Turn
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 
@@ -52,7 +53,7 @@ class Place:
 
 def run(main: Callable[[Poller, Place], Awaitable[None]], handle: socket.socket | None = None) -> None:
     async def whole() -> None:
-        poller = Poller(asyncio.get_running_loop())
+        poller = Poller(asyncio.get_running_loop(), Turn())
         place = Place(poller, handle or socket.create_server(("127.0.0.1", 0)))
         try:
             await main(poller, place)

@@ -16,6 +16,7 @@ from whorl.tls.contexts import Contexts
 from whorl.transport.phase import FRESH, HANDSHAKE
 from whorl.transport.records import RECORD_BYTES, cut
 from whorl.transport.tls import PORTION_BYTES, STEP_BYTES, Tls
+from whorl.transport.turn import Turn
 
 
 class Wire(asyncio.Transport):
@@ -76,6 +77,7 @@ class Above:
         self.peer = SimpleNamespace(tls=None, client_text="somebody")
         self.shared = SimpleNamespace(
             service=SimpleNamespace(logger=SimpleNamespace(debug=lambda *words: None)),
+            turn=Turn(),
             to_openssl=memory.to_openssl,
             from_openssl=memory.from_openssl,
         )

@@ -20,6 +20,7 @@ from tests.transport.recorder import Recorder, tcp_pair, turns, unix_pair, until
 from whorl.platform import HERE, reset_on_close
 from whorl.transport import poller as poller_module
 from whorl.transport.poller import READABLE, WRITABLE, Poller
+from whorl.transport.turn import Turn
 from whorl.transport.wire import READ_BYTES
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
@@ -38,7 +39,7 @@ def run(main: Callable[[Poller], Awaitable[None]]) -> list[dict[str, Any]]:
     async def whole() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: complaints.append(context))
-        poller = Poller(loop)
+        poller = Poller(loop, Turn())
         try:
             await main(poller)
             await turns()
@@ -516,7 +517,7 @@ def test_a_poller_that_is_closed_leaves_no_descriptor() -> None:
 
     async def main() -> None:
         before = len(os.listdir(descriptors))
-        poller = Poller(asyncio.get_running_loop())
+        poller = Poller(asyncio.get_running_loop(), Turn())
         ours, theirs = unix_pair()
         recorder = wired(poller, ours)
         poller.close()

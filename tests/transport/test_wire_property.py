@@ -16,6 +16,7 @@ from tests.effort import effort
 from tests.transport.recorder import Recorder, turns, unix_pair, wired
 from whorl.platform import HERE
 from whorl.transport.poller import Poller
+from whorl.transport.turn import Turn
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 
@@ -150,7 +151,7 @@ def test_same_as_the_loops_own(steps: list[tuple[Any, ...]]) -> None:
         loop = asyncio.get_running_loop()
         complaints: list[Any] = []
         loop.set_exception_handler(lambda _, context: complaints.append(context))
-        poller = Poller(loop)
+        poller = Poller(loop, Turn())
         try:
             theirs = await live(steps, None)
             assert await live(steps, poller) == theirs

@@ -77,15 +77,11 @@ class MadeLoop:
     def takes_poller(self) -> bool:
         """Whether a poller of ours serves sockets at less cost than the loop does, and beside it.
 
-        It does on asyncio's own loop, where there is epoll(7): that one spends more Python on an event. A subclass
-        is somebody's own, and what he changed is to take effect.
+        It does on asyncio's own loop and on uvloop, where there is epoll(7). A subclass is somebody's own, and what he
+        changed is to take effect.
         """
-        return type(self.loop) is asyncio.SelectorEventLoop and self.platform.has_epoll
-
-    @property
-    def is_uvloop(self) -> bool:
-        """Whether it is uvloop, which reads into a buffer of its own and copies what is there."""
-        return self.known is UVLOOP
+        kind = type(self.loop)
+        return self.platform.has_epoll and (kind is asyncio.SelectorEventLoop or package_of(kind) == UVLOOP.name)
 
     def require(self, *features: Feature) -> None:
         """Raises ConfigError for the features that this loop lacks, one sentence for each."""

@@ -28,6 +28,7 @@ from whorl.server.polled_listener import PolledListener, take_in
 from whorl.server.room import Room, Space, TurnedAway
 from whorl.server.sockets import Bound
 from whorl.transport.poller import Poller
+from whorl.transport.turn import Turn
 
 __all__ = ["Acceptor"]
 
@@ -50,6 +51,7 @@ class Acceptor:
         connector: gives, for each of them, what makes the protocol of a new connection; that must not raise, because
             there are loops that end the process then.
         backlog: how many connections the kernel holds for us.
+        turn: that of the connections.
         logger: where trouble with accepting is told.
     """
 
@@ -64,6 +66,7 @@ class Acceptor:
         bounds: Sequence[Bound],
         connector: Callable[[Bound], Connect],
         backlog: int,
+        turn: Turn,
         logger: logging.Logger,
     ) -> None:
         self._made = made
@@ -75,7 +78,7 @@ class Acceptor:
         self._said = float("-inf")
         self._waiting: asyncio.Task[None] | None = None  # for room
         self._listeners: list[tuple[asyncio.Server | Listener | PolledListener, int]] = []
-        self._poller = Poller(made.loop) if made.takes_poller else None
+        self._poller = Poller(made.loop, turn) if made.takes_poller else None
 
     async def start(self) -> None:
         """Listen."""

@@ -286,7 +286,7 @@ class Server:
         config = self.config
         certificates = self._certificates
         entrances = Entrances(made, shared, config, certificates)
-        acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, self.logger)
+        acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, shared.turn, self.logger)
         malformed = Malformed(entrances.tally, self.logger)
         sweep = Sweep(shared, [malformed.look] if certificates is None else [malformed.look, certificates.look])
         try:
@@ -371,7 +371,6 @@ class Server:
             high_bytes=config.buffer_response_high,
             low_bytes=config.buffer_response_low,
             prompt_close=made.can(Feature.PROMPT_CLOSE),
-            on_uvloop=made.is_uvloop,
         )
 
 

@@ -37,7 +37,6 @@ from whorl.transport import upgrade
 from whorl.transport.ending import Ending
 from whorl.transport.entrance import Entrance
 from whorl.transport.filesend import send_file
-from whorl.transport.longreader import read_long
 from whorl.transport.output import LARGE_BYTES, SMALL_BYTES
 from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, HEAD, IDLE, UPGRADED
 from whorl.transport.refusing import busy, tell, too_long
@@ -111,24 +110,22 @@ class Connection(Ending):
         if changed is not None and not changed.done():
             changed.set_result(None)
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, data: bytes) -> None:
         """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
-        write. A view is only for a WebSocket."""
+        write."""
         self.in_turn = True
         try:
             if self.phase is UPGRADED:
                 self.since = 0.0
                 session = self.websocket
                 if session is not None:
-                    if len(data) >= LARGE_BYTES and type(data) is bytes:
-                        read_long(self)
                     session.receive_octets(data, self.shared.pipeline)
             else:
                 reader = self.reader
                 if reader.buffer:
-                    reader.receive_data(data)  # type: ignore[arg-type]
+                    reader.receive_data(data)
                 else:
-                    reader.buffer = data  # type: ignore[assignment]
+                    reader.buffer = data
                 self._serve()
         except Refusal as refusal:
             self.refuse(refusal)

@@ -90,9 +90,8 @@ class Output(asyncio.Protocol):
         self._held_bytes = 0
         self.transport.writelines((header, payload))
         shared = self.shared
-        if not shared.on_uvloop:
-            # Before CPython 3.12.9 and 3.13.2, `writelines` forgets the water marks (CVE-2024-12254); this looks.
-            self.transport.set_write_buffer_limits(shared.high_bytes, shared.low_bytes)
+        # Before CPython 3.12.9 and 3.13.2, `writelines` forgets the water marks (CVE-2024-12254); this looks.
+        self.transport.set_write_buffer_limits(shared.high_bytes, shared.low_bytes)
 
     def plan_flush(self) -> None:
         """Have what is held leave when the turn of the loop ends."""

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from whorl.asgi.defaults import DefaultFields
 from whorl.asgi.fields import FieldTable
@@ -21,16 +21,13 @@ from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
 from whorl.observe.failures import bug
 from whorl.transport.phase import Phase
+from whorl.transport.turn import Turn
 
 if TYPE_CHECKING:
     from whorl.transport.connection import Connection
     from whorl.transport.output import Output
 
 __all__ = ["Deadlines", "Shared"]
-
-
-# As much as uvloop reads at once into a buffer of its own.
-LONG_READ_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +97,8 @@ class Shared:
         high_bytes: how much of a response may wait unsent before the application waits.
         low_bytes: when it goes on.
         read_buffer: where connections are read to that have no buffer of the loop's.
-        long_buffer: where long WebSocket messages are read to on uvloop.
+        turn: what connections do together in one turn of the poller, where there is one.
         to_openssl, from_openssl: what OpenSSL reads from and writes to; `whorl.transport.tls` leaves both empty.
-        on_uvloop: whether the loop is uvloop, which copies what it reads unless it is given a buffer.
         prompt_close: whether the loop closes a socket when it is told to, and notices that a client reset one.
         leaving: whether the server is shutting down: whoever connects now is turned away.
         keeps_alive: whether a connection may outlive its exchange.
@@ -122,10 +118,9 @@ class Shared:
     high_bytes: int = 64 * 1024
     low_bytes: int = 16 * 1024
     read_buffer: bytearray = field(default_factory=lambda: bytearray(64 * 1024))
-    long_buffer: bytearray = field(default_factory=lambda: bytearray(LONG_READ_BYTES))
+    turn: Turn = field(default_factory=Turn)
     to_openssl: ssl.MemoryBIO = field(default_factory=ssl.MemoryBIO)
     from_openssl: ssl.MemoryBIO = field(default_factory=ssl.MemoryBIO)
-    on_uvloop: bool = False
     prompt_close: bool = True
     leaving: bool = False
     keeps_alive: bool = True

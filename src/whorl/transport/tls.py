@@ -26,6 +26,7 @@ from typing import Any, Final, Protocol, cast
 from whorl.asgi.scope import PeerFacts
 from whorl.compiled import mypyc_attr
 from whorl.http1.refusal import Refusal
+from whorl.observe.failures import bug
 from whorl.tls.certificates import Certificates
 from whorl.tls.contexts import Contexts
 from whorl.tls.facts import tls_facts
@@ -33,6 +34,7 @@ from whorl.transport.output import small_reads
 from whorl.transport.phase import FRESH, HANDSHAKE, Phase
 from whorl.transport.records import HEADER_BYTES, RECORD_BYTES, cut
 from whorl.transport.shared import Shared
+from whorl.transport.turn import SMALL_TURN_BYTES
 
 __all__ = ["Tls"]
 
@@ -119,6 +121,7 @@ class Tls(asyncio.Protocol):
         "_rest_bytes",
         "_state",
         "_tls",
+        "_turn",
     )
 
     _inner: asyncio.Transport
@@ -131,10 +134,11 @@ class Tls(asyncio.Protocol):
         self._certificates = certificates
         self._incoming = connection.shared.to_openssl
         self._outgoing = connection.shared.from_openssl
+        self._turn = connection.shared.turn
         self._state: State = SILENT
         self._part = b""
         self._blocked = False
-        self._rest: deque[memoryview] = deque()
+        self._rest: deque[bytes | bytearray | memoryview] = deque()
         self._rest_bytes = 0
         self._half = False
         self._limits = (None, None)
@@ -162,10 +166,19 @@ class Tls(asyncio.Protocol):
         except OSError as error:
             self._not_read(error)
             return
-        if piece:
+        if not piece:
+            self._connection.eof_received()
+            return
+        deciphered = self._turn.deciphered
+        if deciphered is None:
             self._connection.data_received(piece)
         else:
-            self._connection.eof_received()
+            deciphered.append((self, piece))
+
+    def take(self, data: bytes) -> None:
+        """Hand on what was deciphered, when all have deciphered what came in this turn."""
+        if self._state < ENDED:
+            self._connection.data_received(data)
 
     def _receive_unless_open(self, data: bytes) -> None:
         state = self._state
@@ -295,11 +308,32 @@ class Tls(asyncio.Protocol):
     # Writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._state is OPEN and not self._rest and 0 < len(data) <= STEP_BYTES:
+        size = len(data)
+        if self._state is not OPEN or self._rest or not 0 < size <= STEP_BYTES:
+            self.writelines((data,))
+            return
+        plain = self._turn.plain
+        if plain is not None and size <= SMALL_TURN_BYTES:
+            plain.append(self)
+            self._rest.append(data)
+            self._rest_bytes = size
+        else:
             self._raw.write(data)  # which takes all of it: in memory there is always room
             self._inner.write(self._outgoing.read())
-        else:
-            self.writelines((data,))
+
+    def send_unsent(self) -> None:
+        """Encipher what was written in the turn that ends now."""
+        rest = self._rest
+        try:
+            if len(rest) == 1 and self._state is OPEN and not self._blocked:
+                self._raw.write(rest.popleft())
+                self._rest_bytes = 0
+                self._inner.write(self._outgoing.read())
+            elif rest and not self._blocked:
+                self._go_on()
+        except Exception as error:
+            bug(self._connection.shared.service.logger, error)
+            self.abort()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         if self._state is OPEN:

@@ -1,9 +1,10 @@
 """One connected socket as an `asyncio.Transport`, told by a `Poller` when it is ready.
 
-What is written goes to the kernel at once, and what it does not take is kept until it does. A connection reads once in
-a turn, `READ_BYTES` at most, so that others get theirs. To whoever is above, this is a transport of the loop's: the
-protocol hears the same calls in the same order, and `connection_lost` once, in a later turn. Made by
-`polled_listener`. It must not know what the octets are.
+A connection reads once in a turn, `READ_BYTES` at most, so that others get theirs. What it has read it hands on when
+all have read, and what is written meanwhile goes to the kernel when all have been served (`Turn`); what is large, or
+written at any other time, goes at once. What the kernel does not take is kept until it does. To whoever is above, this
+is a transport of the loop's: the protocol hears the same calls in the same order, and `connection_lost` once, in a
+later turn. Made by `polled_listener`. It must not know what the octets are.
 
 | state | is left by | for |
 |---|---|---|
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 from whorl.transport.output import READ_BYTES
 from whorl.transport.poller import READABLE, WRITABLE, Poller
+from whorl.transport.turn import SMALL_TURN_BYTES
 
 __all__ = ["Wire"]
 
@@ -72,18 +74,20 @@ class Wire(asyncio.Transport):
     """
 
     __slots__ = (
-        *("_descriptor", "_handle", "_high_bytes", "_low_bytes", "_peername", "_pieces", "_poller", "_protocol"),
-        *("_reading", "_state", "_unsent_bytes", "_watched", "_writing_paused"),
+        *("_descriptor", "_early", "_handle", "_high_bytes", "_low_bytes", "_peername", "_pieces"),
+        *("_poller", "_protocol", "_reading", "_state", "_turn", "_unsent_bytes", "_watched", "_writing_paused"),
     )
 
     def __init__(self, poller: Poller, handle: socket.socket, peername: Any, protocol: asyncio.Protocol) -> None:
         self._poller = poller
+        self._turn = poller.turn
         self._handle = handle
         self._descriptor = handle.fileno()
         self._peername = peername
         self._protocol: asyncio.BaseProtocol = protocol
         self._state = OPEN
         self._reading = ON
+        self._early = b""
         self._watched = 0
         self._pieces: list[Octets] = []
         self._unsent_bytes = 0
@@ -109,7 +113,7 @@ class Wire(asyncio.Transport):
             if self._pieces:
                 self._send_on()  # which finds out what is wrong, where something is
             return
-        if self._reading is not ON:
+        if self._reading is not ON or self._early:
             return  # who was called before in the same turn has seen to that
         try:
             data = os.read(self._descriptor, READ_BYTES)
@@ -117,6 +121,17 @@ class Wire(asyncio.Transport):
             return
         except OSError as error:
             self._lose(error)
+            return
+        if len(data) <= SMALL_TURN_BYTES:
+            self._turn.came.append((self, data))
+        else:
+            self.take(data)
+
+    def take(self, data: bytes) -> None:
+        """Hand on what was read."""
+        if self._reading is not ON:  # somebody else's turn came first, and changed that
+            if self._reading is PAUSED:
+                self._early = data
             return
         try:
             if data:
@@ -135,10 +150,11 @@ class Wire(asyncio.Transport):
             self.close()
 
     def _watch(self) -> None:
-        """Have the poller look for what is waited for now."""
+        """Have the poller look for what is waited for now. In a turn nobody waits for the kernel to take
+        something: what is written then is offered to it when the turn ends."""
         events = READABLE if self._reading is ON else 0
         if self._pieces:
-            events |= WRITABLE
+            events |= WRITABLE if self._turn.unsent is None else self._watched & WRITABLE
         if events != self._watched:
             self._watched = events
             self._poller.watch(self._descriptor, self, events)
@@ -157,12 +173,27 @@ class Wire(asyncio.Transport):
         if self._reading is PAUSED:
             self._reading = ON
             self._watch()
+            if self._early:
+                self._poller.loop.call_soon(self._take_early, context=self._poller.context)
+
+    def _take_early(self) -> None:
+        """Hand on what was read before reading was paused."""
+        data = self._early
+        if data:
+            self._early = b""
+            self.take(data)
 
     # Writing
 
     def write(self, data: Octets) -> None:
         if self._pieces or self._state is not OPEN:
             self._keep((data,), 0)
+            return
+        unsent = self._turn.unsent
+        if unsent is not None and 0 < len(data) <= SMALL_TURN_BYTES:
+            unsent.append(self)
+            self._pieces.append(data)
+            self._unsent_bytes = len(data)
             return
         try:
             sent_bytes = os.write(self._descriptor, data)
@@ -201,11 +232,23 @@ class Wire(asyncio.Transport):
             self._pieces.append(memoryview(piece)[sent_bytes:] if sent_bytes else piece)
             self._unsent_bytes += size_bytes - sent_bytes
             sent_bytes = 0
-        self._watch()
+        unsent = self._turn.unsent
+        if unsent is None:
+            self._watch()
+        else:
+            unsent.append(self)
         self._look_at_marks()
 
+    def send_unsent(self) -> None:
+        """Send what was written in the turn that ends now."""
+        if self._pieces:
+            self._send_on()
+            if self._pieces:
+                self._watch()
+                self._look_at_marks()
+
     def _send_on(self) -> None:
-        """The kernel takes more of what was kept."""
+        """Have the kernel take more of what was kept."""
         pieces = self._pieces
         try:
             if len(pieces) == 1:
@@ -218,21 +261,18 @@ class Wire(asyncio.Transport):
             self._lose(error)
             return
         self._unsent_bytes -= sent_bytes
-        whole = 0
-        for piece in pieces:
-            if sent_bytes < len(piece):
-                break
-            sent_bytes -= len(piece)
-            whole += 1
-        del pieces[:whole]
-        if sent_bytes:
-            pieces[0] = memoryview(pieces[0])[sent_bytes:]
-        if not pieces:
-            self._all_is_sent()
-        self._look_at_marks()
+        if not self._unsent_bytes:
+            pieces.clear()
+            if self._watched & WRITABLE:
+                self._watch()
+            if self._state is not OPEN:
+                self._all_is_sent()
+        else:
+            drop(pieces, sent_bytes)
+        if self._writing_paused:
+            self._look_at_marks()
 
     def _all_is_sent(self) -> None:
-        self._watch()
         if self._state is CLOSING:
             self._lose(None)
         elif self._state is HALF:
@@ -352,6 +392,17 @@ class Wire(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
+
+
+def drop(pieces: list[Octets], sent_bytes: int) -> None:
+    """Take what was sent off the beginning of some pieces, of which it is not all."""
+    whole = 0
+    while sent_bytes >= len(pieces[whole]):
+        sent_bytes -= len(pieces[whole])
+        whole += 1
+    del pieces[:whole]
+    if sent_bytes:
+        pieces[0] = memoryview(pieces[0])[sent_bytes:]
 
 
 NOBODY: Final = asyncio.Protocol()
