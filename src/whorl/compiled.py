@@ -43,9 +43,12 @@ HOT_MODULES: Final = (
     "whorl.transport.output",
     "whorl.transport.peer",
     "whorl.transport.phase",
+    "whorl.transport.poller",
     "whorl.transport.records",
     "whorl.transport.shared",
     "whorl.transport.tls",
+    "whorl.transport.turn",
+    "whorl.transport.wire",
 )
 
 

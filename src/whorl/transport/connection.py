@@ -41,6 +41,7 @@ from whorl.transport.output import LARGE_BYTES, SMALL_BYTES
 from whorl.transport.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, HEAD, IDLE, UPGRADED
 from whorl.transport.refusing import busy, tell, too_long
 from whorl.transport.shared import Shared
+from whorl.transport.turn import MANY
 from whorl.websocket.deflate import Deflate
 from whorl.websocket.handshake import Handshake, HandshakeRefusal
 
@@ -113,28 +114,68 @@ class Connection(Ending):
     def data_received(self, data: bytes) -> None:
         """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
         write."""
+        phase = self.phase
+        if phase is UPGRADED:
+            self._receive_upgraded(data)
+            return
+        reader = self.reader
+        if reader.buffer:
+            reader.receive_data(data)
+        else:
+            reader.buffer = data
+        heads = self.shared.turn.heads
+        if heads is None or not (phase is IDLE or phase < EXCHANGE):
+            self.take(None)
+            return
+        try:
+            head = reader.try_head()
+            if head is None:
+                self._await_head()
+            else:
+                self.phase = HEAD
+                self.turn_planned = True
+                heads.append((self, head))
+        except Exception as error:
+            self._fail(error)
+
+    def take(self, head: RequestHead | None) -> None:
+        """Serve what is there.
+
+        Args:
+            head: of the request that begins, if it was looked for before.
+        """
         self.in_turn = True
         try:
-            if self.phase is UPGRADED:
-                self.since = 0.0
-                session = self.websocket
-                if session is not None:
-                    session.receive_octets(data, self.shared.pipeline)
-            else:
-                reader = self.reader
-                if reader.buffer:
-                    reader.receive_data(data)
-                else:
-                    reader.buffer = data
-                self._serve()
-        except Refusal as refusal:
-            self.refuse(refusal)
+            self._serve(head)
         except Exception as error:
-            bug(self.shared.service.logger, error)
-            self.reset()
+            self._fail(error)
+        self._end_turn()
+
+    def _receive_upgraded(self, data: bytes) -> None:
+        self.in_turn = True
+        self.since = 0.0
+        try:
+            session = self.websocket
+            if session is not None:
+                session.receive_octets(data, self.shared.pipeline)
+        except Exception as error:
+            self._fail(error)
+        self._end_turn()
+
+    def _end_turn(self) -> None:
         self.in_turn = False
         if self._held:
-            self.flush()
+            if self.shared.turn.held is None:
+                self.flush()
+            else:
+                self.plan_flush()
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, Refusal):
+            self.refuse(error)
+        else:
+            bug(self.shared.service.logger, error)
+            self.reset()
 
     def eof_received(self) -> bool:
         """The client will send nothing more. One that has a request under way still gets its whole response."""
@@ -160,9 +201,14 @@ class Connection(Ending):
 
     # Reading
 
-    def _serve(self) -> None:
+    def _serve(self, head: RequestHead | None) -> None:
         reader = self.reader
         served = 0
+        if head is not None:
+            self.turn_planned = False
+            if self.phase is HEAD:
+                self._begin(head)
+                served = 1
         while True:
             phase = self.phase
             if phase is IDLE:
@@ -408,7 +454,10 @@ class Connection(Ending):
         """The response is complete."""
         self.exchange = None
         if not self.in_turn:
-            self.flush()
+            if len(self.shared.service.running) < MANY:
+                self.flush()
+            else:
+                self.plan_flush()
         if self._says & SAYS_CLOSE:
             self._finish()
         elif self.reader.body_complete:

@@ -13,6 +13,7 @@ import os
 from typing import Final, cast
 
 from whorl.compiled import mypyc_attr
+from whorl.observe.failures import bug
 from whorl.platform import reset_on_close
 from whorl.transport.shared import Shared
 
@@ -97,10 +98,22 @@ class Output(asyncio.Protocol):
         """Have what is held leave when the turn of the loop ends."""
         if not self.flush_planned:
             self.flush_planned = True
-            unflushed = self.shared.unflushed
-            if not unflushed:
-                self.shared.plan_flush()
-            unflushed.append(self)
+            shared = self.shared
+            held = shared.turn.held
+            if held is None:
+                held = shared.unflushed
+                if not held:
+                    shared.plan_flush()
+            held.append(self)
+
+    def send_unsent(self) -> None:
+        """The turn of the loop ends."""
+        self.flush_planned = False
+        try:
+            self.flush()
+        except Exception as error:  # of this transport; the others are not to pay for it
+            bug(self.shared.service.logger, error)
+            self.reset()
 
     def flush(self) -> None:
         """Hand what is held to the transport, in one write."""

@@ -17,7 +17,7 @@ import select
 from contextvars import copy_context
 from typing import Final, Protocol
 
-from whorl.transport.turn import Turn
+from whorl.transport.turn import MANY, Turn
 
 __all__ = ["READABLE", "WRITABLE", "Poller"]
 
@@ -87,6 +87,8 @@ class Poller:
         left = len(waiting)
         while left > 0:
             answers = self._epoll.poll(0, BATCH)
+            if len(answers) >= MANY:
+                self.turn.begin()
             for descriptor, events in answers:
                 one = waiting.get(descriptor)
                 if one is not None:

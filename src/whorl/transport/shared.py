@@ -19,13 +19,11 @@ from whorl.asgi.websocket import WebSocketLimits
 from whorl.http1.fields import FieldLines
 from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
-from whorl.observe.failures import bug
 from whorl.transport.phase import Phase
-from whorl.transport.turn import Turn
+from whorl.transport.turn import Sender, Turn
 
 if TYPE_CHECKING:
     from whorl.transport.connection import Connection
-    from whorl.transport.output import Output
 
 __all__ = ["Deadlines", "Shared"]
 
@@ -104,7 +102,7 @@ class Shared:
         keeps_alive: whether a connection may outlive its exchange.
         connections: the open ones.
         changed: done when a connection has closed, for who waits until all have.
-        unflushed: those that hold what is to leave when the turn of the loop ends.
+        unflushed: outside of a turn of the poller, those that hold what is to leave when the turn of the loop ends.
     """
 
     service: Service
@@ -126,7 +124,7 @@ class Shared:
     keeps_alive: bool = True
     connections: set[Connection] = field(default_factory=set)
     changed: asyncio.Future[None] | None = None
-    unflushed: list[Output] = field(default_factory=list)
+    unflushed: list[Sender] = field(default_factory=list)
     lines: FieldLines = field(default_factory=FieldLines)
     fields: FieldTable = field(default_factory=lambda: FieldTable(encode_field))
 
@@ -139,10 +137,4 @@ class Shared:
         """The turn of the loop ends."""
         unflushed = self.unflushed
         self.unflushed = []
-        for output in unflushed:
-            output.flush_planned = False
-            try:
-                output.flush()
-            except Exception as error:  # of one transport; the others are not to pay for it
-                bug(self.service.logger, error)
-                output.reset()
+        self.turn.send(unflushed)

@@ -1,34 +1,46 @@
-"""What the connections of a server do in one turn of the poller, kind by kind.
+"""What the connections of a server do in one turn of the poller, stage by stage.
 
-A request is read by the kernel, deciphered by OpenSSL, understood and answered by Python, enciphered, and written by
-the kernel. One connection after another, each of these would throw what the others need out of the processor's caches:
-its instructions, its tables, and what it has learned of their jumps. So in a turn all connections read; then all
-decipher; then all are served; then all encipher; then all write. With 64 connections that takes 5 % off a small request
-on uvloop, 26 % on asyncio, and 20 and 40 % over TLS. A response waits for the others of its turn, as it does on uvloop;
-that a client whose answer is there wakes up only when the others are served is some of what is saved.
+A request is read by the kernel, deciphered, parsed, answered by the application, put together, enciphered, and written
+by the kernel. One connection after another, each of these would throw what the next one needs out of the processor's
+caches, and what it has learned of its jumps. So in a turn all connections read; then all decipher; and so on. A
+response waits for the others of its turn, as it does on uvloop.
 
-Only what is small takes part: what is large is best dealt with while it is in the cache, and would have to be bounded.
-Outside of a turn everything is done at once. Run by `poller`; `wire` and `tls` ask it. It must not know what they do.
+| stage | what is done | by |
+|---|---|---|
+| `came` | what was read is deciphered, or parsed | `Wire.take` |
+| `deciphered` | what was deciphered is parsed | `Tls.take` |
+| `heads` | a request begins, and its application runs as far as it does without waiting | `Connection.take` |
+| `held` | what was said is put together | `Output.send_unsent` |
+| `plain` | it is enciphered | `Tls.send_unsent` |
+| `unsent` | it is written | `Wire.send_unsent` |
+
+A list is None while nobody is to wait in it: what would go there is done at once. So is what is large, which is best
+dealt with while it is in the cache. Run by `poller`, and by `Shared.flush_all` for what is said outside of a turn. It
+must not know what a stage does.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
-__all__ = ["SMALL_TURN_BYTES", "Turn"]
+__all__ = ["MANY", "SMALL_TURN_BYTES", "Turn"]
+
+MANY: Final = 8
+"""So many are worth it. With fewer, the first one's client had better have its response, and be up for the next."""
 
 SMALL_TURN_BYTES: Final = 16 * 1024
 """What is larger does not wait for the others."""
 
 
-class Reader(Protocol):
-    """Who has read octets, and will make something of them."""
+class Taker(Protocol):
+    """Who has something to go on with."""
 
-    def take(self, data: bytes) -> None:
-        """Make it of them. Whatever goes wrong is dealt with here: others come after."""
+    def take(self, what: Any) -> None:
+        """Go on with it. Whatever goes wrong is dealt with here: others come after."""
 
 
-class Writer(Protocol):
+class Sender(Protocol):
     """Who has something to send."""
 
     def send_unsent(self) -> None:
@@ -36,47 +48,66 @@ class Writer(Protocol):
 
 
 class Turn:
-    """The lists of one turn.
+    """The stages of one turn."""
 
-    Attributes:
-        came: who has read, and what.
-        deciphered: who has deciphered, and what came of it; None while nobody is to wait with that.
-        plain: who has something to encipher; None while that is done at once.
-        unsent: who has something to write; None while that is done at once.
-    """
-
-    __slots__ = ("came", "deciphered", "plain", "unsent")
+    __slots__ = ("came", "deciphered", "heads", "held", "plain", "unsent")
 
     def __init__(self) -> None:
-        self.came: list[tuple[Reader, bytes]] = []
-        self.deciphered: list[tuple[Reader, bytes]] | None = None
-        self.plain: list[Writer] | None = None
-        self.unsent: list[Writer] | None = None
+        self.came: list[tuple[Taker, Any]] | None = None
+        self.deciphered: list[tuple[Taker, Any]] | None = None
+        self.heads: list[tuple[Taker, Any]] | None = None
+        self.held: list[Sender] | None = None
+        self.plain: list[Sender] | None = None
+        self.unsent: list[Sender] | None = None
+
+    def begin(self) -> None:
+        """Some are about to read."""
+        self.came = []
 
     def run(self) -> None:
         """All have read: do the rest."""
-        came = self.came
-        if not came:
+        first = self.came
+        self.came = None
+        if not first:
             return
-        self.came = []
-        deciphered: list[tuple[Reader, bytes]] = []
-        plain: list[Writer] = []
-        unsent: list[Writer] = []
-        self.deciphered = deciphered
+        second: list[tuple[Taker, Any]] = []
+        third: list[tuple[Taker, Any]] = []
+        held: list[Sender] = []
+        self.deciphered = second
+        self.heads = third
+        self.held = held
+        # An iterator of a list sees what is added to it.
+        came, deciphered, heads = iter(first), iter(second), iter(third)
+        try:
+            for taker, what in came:
+                taker.take(what)
+            self.deciphered = None
+            for taker, what in deciphered:
+                taker.take(what)
+            self.heads = None
+            for taker, what in heads:
+                taker.take(what)
+        except BaseException:  # somebody ends the process: the others are served before it does
+            self.came = [*came, *deciphered, *heads]
+            raise
+        finally:
+            self.deciphered = self.heads = self.held = None
+            self.send(held)
+            self.run()
+
+    def send(self, held: Iterable[Sender]) -> None:
+        """Put together what some have said, encipher and write it."""
+        plain: list[Sender] = []
+        unsent: list[Sender] = []
         self.plain = plain
         self.unsent = unsent
         try:
-            for reader, data in came:
-                reader.take(data)
-            self.deciphered = None
-            for reader, data in deciphered:
-                reader.take(data)
-        finally:
-            # Even where somebody ends the process: it has things to say before it does.
-            self.deciphered = None
+            for sender in held:
+                sender.send_unsent()
             self.plain = None
-            for writer in plain:
-                writer.send_unsent()
-            self.unsent = None
-            for writer in unsent:
-                writer.send_unsent()
+            for sender in plain:
+                sender.send_unsent()
+        finally:
+            self.plain = self.unsent = None
+            for sender in unsent:
+                sender.send_unsent()

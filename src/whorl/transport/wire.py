@@ -59,8 +59,14 @@ class Reading(IntEnum):
     """There is nothing more, or nobody wants it."""
 
 
-OPEN, HALF, CLOSING, LOST = State
-ON, PAUSED, OVER = Reading
+OPEN: Final = State.OPEN
+HALF: Final = State.HALF
+CLOSING: Final = State.CLOSING
+LOST: Final = State.LOST
+
+ON: Final = Reading.ON
+PAUSED: Final = Reading.PAUSED
+OVER: Final = Reading.OVER
 
 
 class Wire(asyncio.Transport):
@@ -85,8 +91,8 @@ class Wire(asyncio.Transport):
         self._descriptor = handle.fileno()
         self._peername = peername
         self._protocol: asyncio.BaseProtocol = protocol
-        self._state = OPEN
-        self._reading = ON
+        self._state: State = OPEN
+        self._reading: Reading = ON
         self._early = b""
         self._watched = 0
         self._pieces: list[Octets] = []
@@ -122,8 +128,9 @@ class Wire(asyncio.Transport):
         except OSError as error:
             self._lose(error)
             return
-        if len(data) <= SMALL_TURN_BYTES:
-            self._turn.came.append((self, data))
+        came = self._turn.came
+        if came is not None and len(data) <= SMALL_TURN_BYTES:
+            came.append((self, data))
         else:
             self.take(data)
 
