@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 from collections.abc import Callable
+from contextvars import copy_context
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.tls.client import Authority
+from whorl.asgi.defaults import DefaultFields
+from whorl.asgi.scope import PeerFacts
+from whorl.asgi.service import Service
+from whorl.http1.writer import encode_field
 from whorl.tls.contexts import Contexts
 from whorl.transport.phase import FRESH, HANDSHAKE
 from whorl.transport.records import RECORD_BYTES, cut
+from whorl.transport.shared import Shared
 from whorl.transport.tls import PORTION_BYTES, STEP_BYTES, Tls
-from whorl.transport.turn import Turn
 
 
 class Wire(asyncio.Transport):
@@ -74,13 +80,12 @@ class Above:
         self.memory = memory
         self.phase = HANDSHAKE
         self.since = 0.0
-        self.peer = SimpleNamespace(tls=None, client_text="somebody")
-        self.shared = SimpleNamespace(
-            service=SimpleNamespace(logger=SimpleNamespace(debug=lambda *words: None)),
-            turn=Turn(),
-            to_openssl=memory.to_openssl,
-            from_openssl=memory.from_openssl,
-        )
+        self.peer = PeerFacts(("127.0.0.1", 1), ("127.0.0.1", 2), "https")
+        loop: Any = SimpleNamespace(create_future=lambda: SimpleNamespace(set_result=lambda result: None))
+        app: Any = None
+        service = Service(app, loop, copy_context(), logging.getLogger("test"))
+        defaults = DefaultFields(encode_field, b"", False, [])
+        self.shared = Shared(service, defaults, to_openssl=memory.to_openssl, from_openssl=memory.from_openssl)
         self.told: list[bytes | None] = []
         self.answer = b""
         self.their_eof = False

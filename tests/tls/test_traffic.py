@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.harness import Process, read_all, serve
-from tests.server.client import Client, Cut, body, descriptors, get, post, request, start, until
+from tests.server.client import PATIENCE_SECONDS, Client, Cut, body, descriptors, get, post, request, start, until
+from tests.server.together import serve_together
 from tests.tls.client import Authority, TlsClient
 
 MIB = 1024 * 1024
@@ -308,3 +310,27 @@ def test_tls_on_a_plain_port_is_refused_at_once(loop_name: str) -> None:
         with process.connect() as client:
             with pytest.raises(ssl.SSLError):
                 ssl.create_default_context().wrap_socket(client, server_hostname="localhost")
+
+
+def test_many_at_once_hear_each_its_own(server: Process, trusting: ssl.SSLContext) -> None:
+    serve_together(lambda: TlsClient(server, trusting))
+
+
+def test_a_request_and_an_end_among_many(server: Process, trusting: ssl.SSLContext) -> None:
+    """Who says good-bye right after its request has its response all the same."""
+    with ExitStack() as stack:
+        blocker = stack.enter_context(TlsClient(server, trusting))
+        clients = [stack.enter_context(TlsClient(server, trusting)) for _ in range(20)]
+        blocker.ask(get())
+        for client in clients:
+            client.ask(get())
+        blocker.send(get(script=[("block", 0.2), start(), body(b"done")]))
+        for client in clients:
+            client.send(get())
+            client.tls.setblocking(False)
+            with pytest.raises(ssl.SSLWantReadError):
+                client.tls.unwrap()  # it waits for theirs
+            client.tls.settimeout(PATIENCE_SECONDS)
+        assert blocker.response().content == b"done"
+        for client in clients:
+            assert client.response().content == b"hello"

@@ -19,11 +19,18 @@ import pytest
 from tests.transport.recorder import Recorder, tcp_pair, turns, unix_pair, until, wired
 from whorl.platform import HERE, reset_on_close
 from whorl.transport import poller as poller_module
-from whorl.transport.poller import READABLE, WRITABLE, Poller
-from whorl.transport.turn import Turn
+from whorl.transport.poller import BATCH, READABLE, WRITABLE, Poller
+from whorl.transport.turn import MANY, Turn
 from whorl.transport.wire import READ_BYTES
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
+
+
+@pytest.fixture(autouse=True, params=[1, MANY], ids=["stages", "at once"])
+def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From how many on the stages of a turn are kept apart."""
+    monkeypatch.setattr(poller_module, "MANY", request.param)
+
 
 PAIRS = pytest.mark.parametrize("pair", [tcp_pair, unix_pair])
 LARGE = os.urandom(10 * 1024 * 1024)
@@ -419,11 +426,9 @@ def test_a_number_that_is_used_again_in_the_same_turn() -> None:
     assert run(main) == []
 
 
-def test_one_turn_reads_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller_module, "BATCH", 7)
-
+def test_one_turn_reads_everybody_once() -> None:
     async def main(poller: Poller) -> None:
-        pairs = [unix_pair() for _ in range(100)]
+        pairs = [unix_pair() for _ in range(2 * BATCH + BATCH // 2)]
         recorders = [wired(poller, ours) for ours, _ in pairs]
         for ours, theirs in pairs:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ_BYTES)
@@ -437,7 +442,7 @@ def test_one_turn_reads_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
             recorder.on["data"] = lambda number=number: count(number)
         poller._turn()
         assert all(1 <= times <= 2 for times in reads)
-        assert sum(reads) <= 105  # the last batch may hold some that had their turn
+        assert sum(reads) <= 3 * BATCH  # the last batch may hold some that had their turn
         for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
             recorder.transport.abort()
             theirs.close()

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.effort import effort
 from tests.transport.recorder import Recorder, turns, unix_pair, wired
 from whorl.platform import HERE
+from whorl.transport import poller as poller_module
 from whorl.transport.poller import Poller
-from whorl.transport.turn import Turn
+from whorl.transport.turn import MANY, Turn
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 
@@ -145,9 +146,10 @@ async def live(steps: list[tuple[Any, ...]], poller: Poller | None) -> dict[str,
 
 
 @effort(60)
-@given(st.lists(STEPS, max_size=10))
-def test_same_as_the_loops_own(steps: list[tuple[Any, ...]]) -> None:
+@given(st.lists(STEPS, max_size=10), st.sampled_from([1, MANY]))
+def test_same_as_the_loops_own(steps: list[tuple[Any, ...]], many: int) -> None:
     async def main() -> None:
+        poller_module.MANY = many  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         complaints: list[Any] = []
         loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -159,6 +161,7 @@ def test_same_as_the_loops_own(steps: list[tuple[Any, ...]]) -> None:
             assert not len(poller)
         finally:
             poller.close()
+            poller_module.MANY = MANY  # type: ignore[misc]
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(main())

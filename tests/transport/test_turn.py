@@ -1,0 +1,86 @@
+"""The stages of a turn: their order, and that nobody pays for another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from whorl.transport.turn import Turn
+
+STAGES = ("came", "deciphered", "heads", "held", "plain", "unsent")
+
+
+class Noted:
+    """Goes through the stages, and notes each."""
+
+    def __init__(self, turn: Turn, name: str, notes: list[str]) -> None:
+        self.turn = turn
+        self.name = name
+        self.notes = notes
+        self.raises: dict[str, BaseException] = {}
+
+    def take(self, what: Any) -> None:
+        self.notes.append(f"{what} {self.name}")
+        error = self.raises.get(what)
+        if error is not None:
+            raise error
+        turn = self.turn
+        following = {"came": turn.deciphered, "deciphered": turn.heads, "heads": turn.held}[what]
+        assert following is not None
+        following.append(self if what == "heads" else (self, STAGES[STAGES.index(what) + 1]))  # type: ignore[arg-type]
+
+    def send_unsent(self) -> None:
+        turn = self.turn
+        stage = "held" if turn.plain is not None else "plain" if turn.unsent is not None else "unsent"
+        self.notes.append(f"{stage} {self.name}")
+        following = {"held": turn.plain, "plain": turn.unsent}.get(stage)
+        if following is not None:
+            following.append(self)
+
+
+def is_over(turn: Turn) -> bool:
+    return all(getattr(turn, stage) is None for stage in STAGES)
+
+
+def begun(turn: Turn, notes: list[str]) -> list[Noted]:
+    three = [Noted(turn, name, notes) for name in "abc"]
+    turn.begin()
+    assert turn.came is not None
+    turn.came += [(one, "came") for one in three]
+    return three
+
+
+def test_all_do_the_same_before_anybody_does_the_next() -> None:
+    turn, notes = Turn(), []
+    begun(turn, notes)
+    turn.run()
+    assert notes == [f"{stage} {name}" for stage in STAGES for name in "abc"]
+    assert is_over(turn)
+
+
+def test_a_turn_of_nobody() -> None:
+    turn = Turn()
+    turn.run()
+    turn.begin()
+    turn.run()
+    assert is_over(turn)
+
+
+def test_what_is_said_outside_of_a_turn() -> None:
+    turn, notes = Turn(), []
+    turn.send([Noted(turn, name, notes) for name in "ab"])
+    assert notes == [f"{stage} {name}" for stage in STAGES[3:] for name in "ab"]
+    assert is_over(turn)
+
+
+@pytest.mark.parametrize("stage", ["came", "deciphered", "heads"])
+def test_who_ends_the_process_lets_the_others_be_served(stage: str) -> None:
+    turn, notes = Turn(), []
+    _, second, _ = begun(turn, notes)
+    second.raises[stage] = SystemExit(3)
+    with pytest.raises(SystemExit):
+        turn.run()
+    assert [note for note in notes if note.startswith("unsent")] == ["unsent a", "unsent c"]
+    assert len(notes) == len(set(notes)), "nothing is done twice"
+    assert is_over(turn)
