@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from whorl.transport.turn import Turn
+from whorl.transport.turn import PATIENCE_SECONDS, Turn
 
 STAGES = ("came", "deciphered", "heads", "held", "plain", "unsent")
 
@@ -19,12 +20,15 @@ class Noted:
         self.name = name
         self.notes = notes
         self.raises: dict[str, BaseException] = {}
+        self.work_seconds = 0.0
 
     def take(self, what: Any) -> None:
         self.notes.append(f"{what} {self.name}")
         error = self.raises.get(what)
         if error is not None:
             raise error
+        if what == "heads":
+            time.sleep(self.work_seconds)
         turn = self.turn
         following = {"came": turn.deciphered, "deciphered": turn.heads, "heads": turn.held}[what]
         assert following is not None
@@ -56,6 +60,15 @@ def test_all_do_the_same_before_anybody_does_the_next() -> None:
     begun(turn, notes)
     turn.run()
     assert notes == [f"{stage} {name}" for stage in STAGES for name in "abc"]
+    assert is_over(turn)
+
+
+def test_what_was_said_does_not_wait_for_slow_applications() -> None:
+    turn, notes = Turn(), []
+    for one in begun(turn, notes):
+        one.work_seconds = PATIENCE_SECONDS * 1.1
+    turn.run()
+    assert notes[6:] == [f"{stage} {name}" for name in "abc" for stage in STAGES[2:]]
     assert is_over(turn)
 
 

@@ -15,13 +15,16 @@ response waits for the others of its turn, as it does on uvloop.
 | `unsent` | it is written | `Wire.send_unsent` |
 
 A list is None while nobody is to wait in it: what would go there is done at once. So is what is large, which is best
-dealt with while it is in the cache. Run by `poller`, and by `Shared.flush_all` for what is said outside of a turn. It
-must not know what a stage does.
+dealt with while it is in the cache: a turn holds no more than 64 times 16 KiB in any stage. And where applications take
+their time before they first wait, what others have said leaves meanwhile.
+
+Run by `poller`, and by `Shared.flush_all` for what is said outside of a turn. It must not know what a stage does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 __all__ = ["MANY", "SMALL_TURN_BYTES", "Turn"]
@@ -31,6 +34,9 @@ MANY: Final = 8
 
 SMALL_TURN_BYTES: Final = 16 * 1024
 """What is larger does not wait for the others."""
+
+PATIENCE_SECONDS: Final = 0.005
+"""So long a response waits for the applications of others to go on, and for one of them at most."""
 
 
 class Taker(Protocol):
@@ -72,10 +78,9 @@ class Turn:
             return
         second: list[tuple[Taker, Any]] = []
         third: list[tuple[Taker, Any]] = []
-        held: list[Sender] = []
         self.deciphered = second
         self.heads = third
-        self.held = held
+        self.held = []
         # An iterator of a list sees what is added to it.
         came, deciphered, heads = iter(first), iter(second), iter(third)
         try:
@@ -85,14 +90,20 @@ class Turn:
             for taker, what in deciphered:
                 taker.take(what)
             self.heads = None
+            late = perf_counter() + PATIENCE_SECONDS
             for taker, what in heads:
                 taker.take(what)
+                if perf_counter() > late:
+                    said, self.held = self.held, []
+                    self.send(said)
+                    late = perf_counter() + PATIENCE_SECONDS
         except BaseException:  # somebody ends the process: the others are served before it does
             self.came = [*came, *deciphered, *heads]
             raise
         finally:
+            said = self.held
             self.deciphered = self.heads = self.held = None
-            self.send(held)
+            self.send(said)
             self.run()
 
     def send(self, held: Iterable[Sender]) -> None:
