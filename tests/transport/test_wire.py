@@ -450,6 +450,36 @@ def test_one_turn_reads_everybody_once() -> None:
     assert run(main) == []
 
 
+@pytest.mark.parametrize("size_bytes", [1, 50_000])
+def test_who_ends_the_process_takes_nothing_from_the_others(size_bytes: int) -> None:
+    """Whether it did so when its turn came, or, with much to read, while the others had just read."""
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    async def main(poller: Poller) -> None:
+        pairs = [unix_pair() for _ in range(MANY)]
+        recorders = [wired(poller, ours) for ours, _ in pairs]
+        for _, theirs in pairs[1:]:
+            theirs.sendall(b"question")
+        pairs[0][1].sendall(bytes(size_bytes))
+        recorders[0].on["data"] = leave
+        for recorder in recorders[1:]:
+            recorder.on["data"] = lambda recorder=recorder: recorder.transport.write(b"answer")
+        with pytest.raises(SystemExit):
+            poller._turn()
+        recorders[0].on.clear()
+        await turns()
+        for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
+            if recorder is not recorders[0]:
+                assert recorder.data == b"question"
+                assert theirs.recv(100) == b"answer"
+            recorder.transport.abort()
+            theirs.close()
+
+    assert run(main) == []
+
+
 def test_a_thousand_at_once() -> None:
     async def main(poller: Poller) -> None:
         pairs = [unix_pair() for _ in range(400)]

@@ -89,11 +89,13 @@ class Poller:
             answers = self._epoll.poll(0, BATCH)
             if len(answers) >= MANY:
                 self.turn.begin()
-            for descriptor, events in answers:
-                one = waiting.get(descriptor)
-                if one is not None:
-                    one.ready(events)
-            self.turn.run()
+            try:
+                for descriptor, events in answers:
+                    one = waiting.get(descriptor)
+                    if one is not None:
+                        one.ready(events)
+            finally:  # even where somebody ends the process: what the others have read is in no kernel any more
+                self.turn.run()
             if len(answers) < BATCH:
                 return
             left -= BATCH
