@@ -20,7 +20,7 @@ from tests.transport.recorder import Recorder, tcp_pair, turns, unix_pair, until
 from whorl.platform import HERE, reset_on_close
 from whorl.transport import poller as poller_module
 from whorl.transport.poller import BATCH, READABLE, WRITABLE, Poller
-from whorl.transport.turn import MANY, Turn
+from whorl.transport.turn import MANY, SMALL_TURN_BYTES, Turn
 from whorl.transport.wire import READ_BYTES
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
@@ -443,6 +443,57 @@ def test_one_turn_reads_everybody_once() -> None:
         poller._turn()
         assert all(1 <= times <= 2 for times in reads)
         assert sum(reads) <= 3 * BATCH  # the last batch may hold some that had their turn
+        for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
+            recorder.transport.abort()
+            theirs.close()
+
+    assert run(main) == []
+
+
+def test_who_is_paused_by_another_of_the_same_turn_hears_it_later() -> None:
+    """What it has read is in no kernel any more."""
+
+    async def main(poller: Poller) -> None:
+        pairs = [unix_pair() for _ in range(MANY)]
+        recorders = [wired(poller, ours) for ours, _ in pairs]
+        first, *others = recorders
+        first.on["data"] = lambda: [recorder.transport.pause_reading() for recorder in others]
+        for _, theirs in pairs:
+            theirs.sendall(b"one")
+        await turns()
+        assert first.data == b"one"
+        assert [recorder.data for recorder in others] == [b""] * len(others)
+        for _, theirs in pairs[1:]:
+            theirs.sendall(b"two")
+            theirs.shutdown(socket.SHUT_WR)
+        await turns()
+        for recorder in others:
+            recorder.transport.resume_reading()
+            recorder.transport.pause_reading()
+            recorder.transport.resume_reading()
+        await until(lambda: all("eof" in recorder.told for recorder in others))
+        assert [recorder.data for recorder in others] == [b"onetwo"] * len(others)
+        for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
+            recorder.transport.abort()
+            theirs.close()
+
+    assert run(main) == []
+
+
+@pytest.mark.parametrize("more_bytes", [0, 1])
+def test_what_is_large_does_not_wait(more_bytes: int) -> None:
+    async def main(poller: Poller) -> None:
+        pairs = [unix_pair() for _ in range(MANY)]
+        recorders = [wired(poller, ours) for ours, _ in pairs]
+        heard: list[Recorder] = []
+        for recorder in recorders:
+            recorder.on["data"] = lambda recorder=recorder: heard.append(recorder)
+        for _, theirs in pairs[:-1]:
+            theirs.sendall(b"small")
+        pairs[-1][1].sendall(bytes(SMALL_TURN_BYTES + more_bytes))
+        poller._turn()
+        assert len(heard) == len(recorders)
+        assert heard.index(recorders[-1]) == (0 if more_bytes else len(recorders) - 1)
         for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
             recorder.transport.abort()
             theirs.close()

@@ -133,7 +133,7 @@ class Connection(Ending):
                 self._await_head()
             else:
                 self.phase = HEAD
-                self.turn_planned = True
+                self.turn_planned = True  # an end that comes in the same turn does not overtake the request
                 heads.append((self, head))
         except Exception as error:
             self._fail(error)

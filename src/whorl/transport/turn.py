@@ -36,7 +36,7 @@ SMALL_TURN_BYTES: Final = 16 * 1024
 """What is larger does not wait for the others."""
 
 PATIENCE_SECONDS: Final = 0.005
-"""So long a response waits for the applications of others to go on, and for one of them at most."""
+"""So long a response waits for the applications of others, and then for the one that is running."""
 
 
 class Taker(Protocol):
