@@ -189,6 +189,16 @@ class Script:
         except Exception as error:
             await self.note_error(error)
 
+    async def stream_without_waiting(self, size: int, count: int) -> None:
+        """Send content in pieces, never waiting for anything else, and note what ended it."""
+        try:
+            for _ in range(count):
+                await self.send({"type": "http.response.body", "body": b"x" * size, "more_body": True})
+        except OSError as error:
+            await self.note_error(error)
+        else:
+            await self.note("nobody said that the client has left")
+
     async def content(self, size: int) -> None:
         """Send all content at once."""
         await self.send({"type": "http.response.body", "body": b"." * size})

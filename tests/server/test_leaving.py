@@ -79,6 +79,22 @@ class TestTold:
         assert noted[0] == "here"
         assert [event.split(":")[0] for event in noted[1:]] == ["OSError"] * 3
 
+    @pytest.mark.parametrize("size", [1_000, 20_000, 100_000])
+    @pytest.mark.parametrize("fields", [(), ((b"content-length", b"1000000000000"),)], ids=["chunks", "length"])
+    def test_who_streams_and_never_waits(
+        self, server: Process, name: str, way: str, size: int, fields: tuple[tuple[bytes, bytes], ...]
+    ) -> None:
+        """Where send() is all that it awaits, send() is what stops it: nobody else is served before."""
+        steps = [start(200, *fields), ("stream_without_waiting", size, 400_000_000 // size)]
+        with Client(server) as client:
+            client.send(get(script=steps, name=name))
+            client.head()
+            received = 0
+            while received < 3_000_000:
+                received += len(client.socket.recv(1024 * 1024))
+            leave(client, way)
+        assert events(server, name, 1)[0].startswith("OSError")
+
     def test_who_waits_for_a_slow_reader(self, server: Process, name: str, way: str) -> None:
         with Client(server, receive_bytes=4096) as client:
             client.send(get(script=[start(), ("send_until_it_raises",), ("hear",), ("hear",)], name=name))

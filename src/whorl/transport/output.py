@@ -73,11 +73,13 @@ class Output(asyncio.Protocol):
                 self.write_long(self._held.pop(), data)
             else:
                 self.transport.write(data)
+                self._look_for_client()
             return
         self._held.append(data)
         self._held_bytes += size
         if self._held_bytes >= FLUSH_BYTES:
             self.flush()
+            self._look_for_client()
         elif not self.in_turn and not self.flush_planned:
             self.plan_flush()
 
@@ -93,6 +95,13 @@ class Output(asyncio.Protocol):
         shared = self.shared
         # Before CPython 3.12.9 and 3.13.2, `writelines` forgets the water marks (CVE-2024-12254); this looks.
         self.transport.set_write_buffer_limits(shared.high_bytes, shared.low_bytes)
+        self._look_for_client()
+
+    def _look_for_client(self) -> None:
+        """Much was said at once, by somebody who may never wait. Where the client has left, he shall: until the loop
+        comes to `connection_lost`, which is on its way."""
+        if self.transport.is_closing():
+            self.writing_blocked = True
 
     def plan_flush(self) -> None:
         """Have what is held leave when the turn of the loop ends."""
@@ -122,12 +131,7 @@ class Output(asyncio.Protocol):
             data = b"".join(held)  # one alone is not copied
             held.clear()
             self._held_bytes = 0
-            transport = self.transport
-            if transport.is_closing():
-                # The client left, and `connection_lost` is on its way: who goes on writing waits for it.
-                self.writing_blocked = True
-            else:
-                transport.write(data)
+            self.transport.write(data)
 
     def reset(self) -> None:
         """Close at once, so that the client sees an error and not an end (RST)."""
