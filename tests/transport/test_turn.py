@@ -34,7 +34,9 @@ class Noted:
         assert following is not None
         following.append(self if what == "heads" else (self, STAGES[STAGES.index(what) + 1]))  # type: ignore[arg-type]
 
-    def send_unsent(self) -> None:
+    data_received = take
+
+    def flush(self) -> None:
         turn = self.turn
         stage = "held" if turn.plain is not None else "plain" if turn.unsent is not None else "unsent"
         self.notes.append(f"{stage} {self.name}")

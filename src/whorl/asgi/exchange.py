@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context
 from time import perf_counter
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn, TypeAlias
 
 from whorl.asgi.call import drained, receive, run, send, send_path
 from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, frame_nothing
@@ -49,6 +49,9 @@ Task: Final[Callable[..., asyncio.Task[None]]] = asyncio.Task
 
 # What the access log says where the client left before there was a status; nginx's number for it.
 CLIENT_LEFT: Final = 499
+
+Step: TypeAlias = "Callable[[Exchange, Message], Awaitable[None] | None]"
+"""What a message does. Returns what the application is to wait for, if there is anything."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -94,6 +97,9 @@ class Exchange:
     receive: ClassVar[Callable[[Exchange], Coroutine[Any, Any, Message]]] = receive
     send: ClassVar[Callable[[Exchange, Message], Coroutine[Any, Any, None]]] = send
     drained: ClassVar[Callable[[Exchange], Coroutine[Any, Any, None]]] = drained
+
+    steps: ClassVar[tuple[dict[str, Step], ...]]
+    """Which messages each state takes, and what they do. An absent entry is the application's mistake."""
 
     def __init__(self, service: Service, stream: Stream, head: RequestHead, scope: dict[str, Any]) -> None:
         self.service = service
@@ -232,19 +238,8 @@ class Exchange:
 
     # What the application sends
 
-    def hear(self, message: Message) -> Awaitable[None] | None:
-        """Take a message of the application's. Returns what it is to wait for, if there is anything."""
-        step = STEPS[self.our_state].get(message["type"])
-        if step is None:
-            self._out_of_order(message["type"])
-            waiting = None
-        else:
-            waiting = step(self, message)
-        if waiting is None and self.stream.writing_blocked and self.our_state < COMPLETE:
-            return drained(self)
-        return waiting
-
-    def _out_of_order(self, kind: str) -> None:
+    def out_of_order(self, kind: str) -> NoReturn:
+        """The application sent what the state of its response does not take."""
         if self.our_state is CUT:
             raise ClientLeft
         raise RuntimeError(f"the application sent {kind!r} where the response is {self.our_state.name}")
@@ -425,10 +420,7 @@ def as_bytes(body: Any) -> bytes:
     raise TypeError(f"content is bytes, not {type(body).__name__}")
 
 
-Step = Callable[[Exchange, Message], Awaitable[None] | None]
-
-# Which messages each state takes. An absent entry is the application's mistake.
-STEPS: Final[tuple[dict[str, Step], ...]] = (
+Exchange.steps = (
     {"http.response.start": Exchange._start, "http.response.early_hint": Exchange._early_hint},
     {"http.response.body": Exchange._first_content, "http.response.pathsend": Exchange._send_path},
     {"http.response.body": Exchange._more_content},

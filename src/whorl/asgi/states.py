@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Our(IntEnum):
-    """How far our response has come. `exchange.STEPS` tells which messages each state takes."""
+    """How far our response has come. `Exchange.steps` tells which messages each state takes."""
 
     WAITING = 0
     """The application has said nothing."""

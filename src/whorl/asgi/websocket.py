@@ -303,9 +303,8 @@ class Session(Exchange):
                 return
         step = STEPS[self.our_state].get(message["type"])
         if step is None:
-            self._out_of_order(message["type"])
-        else:
-            step(self, message)
+            self.out_of_order(message["type"])
+        step(self, message)
         if self.our_state >= COMPLETE:
             self._wake()
         elif self._carrier.writing_blocked:

@@ -116,7 +116,7 @@ class Connection(Ending):
         write."""
         phase = self.phase
         if phase is UPGRADED:
-            self._receive_upgraded(data)
+            self.take(data)
             return
         reader = self.reader
         if reader.buffer:
@@ -138,37 +138,38 @@ class Connection(Ending):
         except Exception as error:
             self._fail(error)
 
-    def take(self, head: RequestHead | None) -> None:
+    def take(self, what: RequestHead | bytes | None) -> None:
         """Serve what is there.
 
         Args:
-            head: of the request that begins, if it was looked for before.
+            what: the head of the request that begins, if it was looked for before; octets for a WebSocket.
         """
         self.in_turn = True
         try:
-            self._serve(head)
+            phase = self.phase
+            if phase is HEAD and isinstance(what, RequestHead):
+                self.turn_planned = False
+                self._begin(what)
+                if self.phase is not IDLE or self.reader.buffer or self.their_eof or self.reading_paused:
+                    self._serve(1)
+            elif phase is UPGRADED and isinstance(what, bytes):
+                self.since = 0.0
+                if self.websocket is not None:
+                    self.websocket.receive_octets(what, self.shared.pipeline)
+            else:
+                if what is not None:
+                    self.turn_planned = False
+                self._serve(0)
         except Exception as error:
             self._fail(error)
-        self._end_turn()
-
-    def _receive_upgraded(self, data: bytes) -> None:
-        self.in_turn = True
-        self.since = 0.0
-        try:
-            session = self.websocket
-            if session is not None:
-                session.receive_octets(data, self.shared.pipeline)
-        except Exception as error:
-            self._fail(error)
-        self._end_turn()
-
-    def _end_turn(self) -> None:
         self.in_turn = False
         if self._held:
-            if self.shared.turn.held is None:
+            held = self.shared.turn.held
+            if held is None:
                 self.flush()
-            else:
-                self.plan_flush()
+            elif not self.flush_planned:
+                self.flush_planned = True
+                held.append(self)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, Refusal):
@@ -201,14 +202,9 @@ class Connection(Ending):
 
     # Reading
 
-    def _serve(self, head: RequestHead | None) -> None:
+    def _serve(self, served: int) -> None:
+        """Go through what is buffered, as far as it goes. So many requests were served in this turn."""
         reader = self.reader
-        served = 0
-        if head is not None:
-            self.turn_planned = False
-            if self.phase is HEAD:
-                self._begin(head)
-                served = 1
         while True:
             phase = self.phase
             if phase is IDLE:

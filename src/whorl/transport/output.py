@@ -115,23 +115,19 @@ class Output(asyncio.Protocol):
                     shared.plan_flush()
             held.append(self)
 
-    def send_unsent(self) -> None:
-        """The turn of the loop ends."""
-        self.flush_planned = False
-        try:
-            self.flush()
-        except Exception as error:  # of this transport; the others are not to pay for it
-            bug(self.shared.service.logger, error)
-            self.reset()
-
     def flush(self) -> None:
         """Hand what is held to the transport, in one write."""
+        self.flush_planned = False
         held = self._held
         if held:
             data = b"".join(held)  # one alone is not copied
             held.clear()
             self._held_bytes = 0
-            self.transport.write(data)
+            try:
+                self.transport.write(data)
+            except Exception as error:  # of this transport; others in the turn are not to pay for it
+                bug(self.shared.service.logger, error)
+                self.reset()
 
     def reset(self) -> None:
         """Close at once, so that the client sees an error and not an end (RST)."""

@@ -173,12 +173,7 @@ class Tls(asyncio.Protocol):
         if deciphered is None:
             self._connection.data_received(piece)
         else:
-            deciphered.append((self, piece))
-
-    def take(self, data: bytes) -> None:
-        """Hand on what was deciphered, when all have deciphered what came in this turn."""
-        if self._state < ENDED:
-            self._connection.data_received(data)
+            deciphered.append((self._connection, piece))
 
     def _receive_unless_open(self, data: bytes) -> None:
         state = self._state
@@ -230,7 +225,7 @@ class Tls(asyncio.Protocol):
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            self._flush()
+            self._say()
             return
         except (ssl.SSLError, OSError, ValueError) as error:
             self._fail(error)
@@ -241,7 +236,7 @@ class Tls(asyncio.Protocol):
         connection.phase = FRESH
         connection.since = 0.0
         more = self._incoming.read()
-        self._flush()
+        self._say()
         if more:
             self.data_received(more)
 
@@ -257,7 +252,7 @@ class Tls(asyncio.Protocol):
         connection = self._connection
         connection.shared.service.logger.debug("TLS with %s failed: %s", connection.peer.client_text, error)
         self._incoming.read()  # what OpenSSL has not looked at, and will not
-        self._flush()
+        self._say()
         self._state = ENDED
         self._lose()
 
@@ -286,7 +281,7 @@ class Tls(asyncio.Protocol):
                 ended = True
                 break
             pieces.append(piece)
-        self._flush()
+        self._say()
         if pieces:
             self._connection.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if ended and self._state is OPEN:
@@ -295,7 +290,7 @@ class Tls(asyncio.Protocol):
     def _not_read(self, error: OSError) -> None:
         """There was nothing for us in a record, or it is not in order."""
         if isinstance(error, ssl.SSLWantReadError):
-            self._flush()
+            self._say()
         else:
             self._fail(error)
 
@@ -321,7 +316,7 @@ class Tls(asyncio.Protocol):
             self._raw.write(data)  # which takes all of it: in memory there is always room
             self._inner.write(self._outgoing.read())
 
-    def send_unsent(self) -> None:
+    def flush(self) -> None:
         """Encipher what was written in the turn that ends now."""
         rest = self._rest
         try:
@@ -347,7 +342,7 @@ class Tls(asyncio.Protocol):
             for data in list_of_data:
                 self._inner.write(data)
 
-    def _flush(self) -> None:
+    def _say(self) -> None:
         """Send what OpenSSL has to say, or throw it away where nobody listens any more."""
         if self._outgoing.pending:
             said = self._outgoing.read()
@@ -423,7 +418,7 @@ class Tls(asyncio.Protocol):
             self._tls.unwrap()
         except (ssl.SSLError, OSError):
             pass  # it wants theirs
-        self._flush()
+        self._say()
         if self._half:
             try:
                 self._inner.write_eof()

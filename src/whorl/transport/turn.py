@@ -8,11 +8,11 @@ response waits for the others of its turn, as it does on uvloop.
 | stage | what is done | by |
 |---|---|---|
 | `came` | what was read is deciphered, or parsed | `Wire.take` |
-| `deciphered` | what was deciphered is parsed | `Tls.take` |
+| `deciphered` | what was deciphered is parsed | `Connection.data_received` |
 | `heads` | a request begins, and its application runs as far as it does without waiting | `Connection.take` |
-| `held` | what was said is put together | `Output.send_unsent` |
-| `plain` | it is enciphered | `Tls.send_unsent` |
-| `unsent` | it is written | `Wire.send_unsent` |
+| `held` | what was said is put together | `Output.flush` |
+| `plain` | it is enciphered | `Tls.flush` |
+| `unsent` | it is written | `Wire.flush` |
 
 A list is None while nobody is to wait in it: what would go there is done at once. So is what is large, which is best
 dealt with while it is in the cache: a turn holds no more than 64 times 16 KiB in any stage. And where applications take
@@ -46,10 +46,17 @@ class Taker(Protocol):
         """Go on with it. Whatever goes wrong is dealt with here: others come after."""
 
 
+class Receiver(Protocol):
+    """Whom something has come for."""
+
+    def data_received(self, data: bytes) -> None:
+        """Look what it is. Whatever goes wrong is dealt with here: others come after."""
+
+
 class Sender(Protocol):
     """Who has something to send."""
 
-    def send_unsent(self) -> None:
+    def flush(self) -> None:
         """Send it. Whatever goes wrong is dealt with here: others come after."""
 
 
@@ -60,7 +67,7 @@ class Turn:
 
     def __init__(self) -> None:
         self.came: list[tuple[Taker, Any]] | None = None
-        self.deciphered: list[tuple[Taker, Any]] | None = None
+        self.deciphered: list[tuple[Receiver, bytes]] | None = None
         self.heads: list[tuple[Taker, Any]] | None = None
         self.held: list[Sender] | None = None
         self.plain: list[Sender] | None = None
@@ -72,11 +79,10 @@ class Turn:
 
     def run(self) -> None:
         """All have read: do the rest."""
-        first = self.came
+        first, second = self.came or [], self.deciphered or []
         self.came = None
-        if not first:
+        if not first and not second:
             return
-        second: list[tuple[Taker, Any]] = []
         third: list[tuple[Taker, Any]] = []
         self.deciphered = second
         self.heads = third
@@ -87,8 +93,8 @@ class Turn:
             for taker, what in came:
                 taker.take(what)
             self.deciphered = None
-            for taker, what in deciphered:
-                taker.take(what)
+            for receiver, data in deciphered:
+                receiver.data_received(data)
             self.heads = None
             late = perf_counter() + PATIENCE_SECONDS
             for taker, what in heads:
@@ -98,11 +104,12 @@ class Turn:
                     self.send(said)
                     late = perf_counter() + PATIENCE_SECONDS
         except BaseException:  # somebody ends the process: the others are served before it does
-            self.came = [*came, *deciphered, *heads]
+            self.came = [*came, *heads]
+            self.deciphered = [*deciphered]
             raise
         finally:
             said = self.held
-            self.deciphered = self.heads = self.held = None
+            self.heads = self.held = None
             self.send(said)
             self.run()
 
@@ -114,11 +121,11 @@ class Turn:
         self.unsent = unsent
         try:
             for sender in held:
-                sender.send_unsent()
+                sender.flush()
             self.plain = None
             for sender in plain:
-                sender.send_unsent()
+                sender.flush()
         finally:
             self.plain = self.unsent = None
             for sender in unsent:
-                sender.send_unsent()
+                sender.flush()

@@ -246,13 +246,28 @@ class Wire(asyncio.Transport):
             unsent.append(self)
         self._look_at_marks()
 
-    def send_unsent(self) -> None:
+    def flush(self) -> None:
         """Send what was written in the turn that ends now."""
-        if self._pieces:
+        pieces = self._pieces
+        if len(pieces) == 1 and not self._watched & WRITABLE and self._state is OPEN:  # as nearly always
+            try:
+                sent_bytes = os.write(self._descriptor, pieces[0])
+            except BlockingIOError:
+                sent_bytes = 0
+            except OSError as error:
+                self._lose(error)
+                return
+            if sent_bytes == self._unsent_bytes:
+                self._unsent_bytes = 0
+                pieces.clear()
+                return
+            self._unsent_bytes -= sent_bytes
+            pieces[0] = memoryview(pieces[0])[sent_bytes:]
+        elif pieces:
             self._send_on()
-            if self._pieces:
-                self._watch()
-                self._look_at_marks()
+        if self._pieces:
+            self._watch()
+            self._look_at_marks()
 
     def _send_on(self) -> None:
         """Have the kernel take more of what was kept."""
