@@ -19,6 +19,23 @@ SPEC_VERSION: Final = "2.5"
 
 NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
 
+SCOPE: Final[dict[str, Any]] = {
+    "type": "http",
+    "asgi": None,
+    "http_version": "1.1",
+    "method": None,
+    "scheme": None,
+    "path": None,
+    "raw_path": None,
+    "query_string": None,
+    "root_path": "",
+    "headers": None,
+    "client": None,
+    "server": None,
+    "extensions": None,
+}
+"""What each scope begins as: to copy one and to fill it costs less than to make it."""
+
 
 class PeerFacts:
     """Who is at the two ends of a connection.
@@ -78,34 +95,32 @@ def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str
     """
     raw_path, _, query = head.target.partition(b"?")
     # Not `b"%" in raw_path`: that tries an integer first, and costs seven times as much.
-    path = str(raw_path, "ascii") if raw_path.find(b"%") < 0 else decode_path(raw_path)
-    root_path = service.root_path
-    if root_path:
-        path = root_path + path
-        raw_path = root_path.encode("ascii") + raw_path
-    version = head.version
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
-        "http_version": version,
-        "method": head.method,
-        "scheme": peer.scheme,
-        "path": path,
-        "raw_path": raw_path,
-        "query_string": query,
-        "root_path": root_path,
-        "headers": head.fields,
-        "client": peer.client,
-        "server": peer.server,
-        "extensions": (
-            # HTTP/1.0 has neither interim responses nor trailers.
-            {"http.response.trailers": {}, "http.response.early_hint": {}, "http.response.pathsend": {}}
-            if version != "1.0"
-            else {"http.response.pathsend": {}}
-        ),
+    path = raw_path.decode() if raw_path.find(b"%") < 0 else decode_path(raw_path)
+    scope = SCOPE.copy()
+    scope["asgi"] = {"version": "3.0", "spec_version": SPEC_VERSION}
+    scope["method"] = head.method
+    scope["scheme"] = peer.scheme
+    scope["path"] = path
+    scope["raw_path"] = raw_path
+    scope["query_string"] = query
+    scope["headers"] = head.fields
+    scope["client"] = peer.client
+    scope["server"] = peer.server
+    extensions: dict[str, dict[str, Any]]
+    scope["extensions"] = extensions = {
+        "http.response.trailers": {},
+        "http.response.early_hint": {},
+        "http.response.pathsend": {},
     }
     if peer.tls is not None:
-        scope["extensions"]["tls"] = peer.tls.copy()
+        extensions["tls"] = peer.tls.copy()
+    if head.version != "1.1":  # HTTP/1.0 has neither interim responses nor trailers
+        scope["http_version"] = head.version
+        del extensions["http.response.trailers"], extensions["http.response.early_hint"]
+    if service.root_path:
+        scope["root_path"] = root_path = service.root_path
+        scope["path"] = root_path + path
+        scope["raw_path"] = root_path.encode("ascii") + raw_path
     if peer.special:
         _complete(scope, peer, service)
     if service.state is not None:
