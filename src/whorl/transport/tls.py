@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final, Protocol, cast
@@ -118,7 +117,6 @@ class Tls(asyncio.Protocol):
         "_part",
         "_raw",
         "_rest",
-        "_rest_bytes",
         "_state",
         "_tls",
         "_turn",
@@ -138,8 +136,7 @@ class Tls(asyncio.Protocol):
         self._state: State = SILENT
         self._part = b""
         self._blocked = False
-        self._rest: deque[bytes | bytearray | memoryview] = deque()
-        self._rest_bytes = 0
+        self._rest: list[bytes | bytearray | memoryview] = []
         self._half = False
         self._limits = (None, None)
 
@@ -196,7 +193,7 @@ class Tls(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._state = ENDED
-        self._forget()
+        self._rest.clear()
         self._connection.connection_lost(error)
         self._connection = LOST  # or the two would hold each other, with OpenSSL's buffers, until the next collection
 
@@ -303,26 +300,27 @@ class Tls(asyncio.Protocol):
     # Writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        size = len(data)
-        if self._state is not OPEN or self._rest or not 0 < size <= STEP_BYTES:
+        rest = self._rest
+        if self._state is not OPEN or rest or not data:
             self.writelines((data,))
             return
         plain = self._turn.plain
-        if plain is not None and size <= SMALL_TURN_BYTES:
+        size_bytes = len(data)
+        if plain is not None and size_bytes <= SMALL_TURN_BYTES:
             plain.append(self)
-            self._rest.append(data)
-            self._rest_bytes = size
-        else:
+            rest.append(data)
+        elif size_bytes <= STEP_BYTES:
             self._raw.write(data)  # which takes all of it: in memory there is always room
             self._inner.write(self._outgoing.read())
+        else:
+            self.writelines((data,))
 
     def flush(self) -> None:
         """Encipher what was written in the turn that ends now."""
         rest = self._rest
         try:
             if len(rest) == 1 and self._state is OPEN and not self._blocked:
-                self._raw.write(rest.popleft())
-                self._rest_bytes = 0
+                self._raw.write(rest.pop())
                 self._inner.write(self._outgoing.read())
             elif rest and not self._blocked:
                 self._go_on()
@@ -335,7 +333,6 @@ class Tls(asyncio.Protocol):
             for data in list_of_data:
                 if data:
                     self._rest.append(memoryview(data))
-                    self._rest_bytes += len(data)
             if not self._blocked:
                 self._go_on()
         elif self._state is PLAIN:
@@ -354,7 +351,7 @@ class Tls(asyncio.Protocol):
         rest = self._rest
         while rest and not self._blocked:
             if self._inner.is_closing():
-                self._forget()
+                self._rest.clear()
                 return
             self._inner.writelines(self._encipher())
             # As in `Output.write`: there are versions of asyncio that forget the water marks.
@@ -367,19 +364,22 @@ class Tls(asyncio.Protocol):
         rest = self._rest
         records: list[bytes] = []
         room = PORTION_BYTES
-        while rest and room > 0:
-            step = rest.popleft()
+        whole = 0
+        while whole < len(rest) and room > 0:
+            step = rest[whole]
             if len(step) > STEP_BYTES:
-                rest.appendleft(step[STEP_BYTES:])
+                rest[whole] = step[STEP_BYTES:]
                 step = step[:STEP_BYTES]
+            else:
+                whole += 1
             self._raw.write(step)
             records.append(self._outgoing.read())
             room -= len(step)
-            self._rest_bytes -= len(step)
+        del rest[:whole]
         return records
 
     def get_write_buffer_size(self) -> int:
-        return self._inner.get_write_buffer_size() + self._rest_bytes
+        return self._inner.get_write_buffer_size() + sum(map(len, self._rest))
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._limits = high, low
@@ -429,12 +429,8 @@ class Tls(asyncio.Protocol):
 
     def abort(self) -> None:
         self._state = ENDED
-        self._forget()
-        self._inner.abort()
-
-    def _forget(self) -> None:
         self._rest.clear()
-        self._rest_bytes = 0
+        self._inner.abort()
 
     def is_closing(self) -> bool:
         state = self._state
