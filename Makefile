@@ -22,11 +22,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/serve: $(VENV)/bin/python pyproject.toml
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[standard]'
+	WHORL_COMPILE=0 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[standard]'
 	@touch $@
 
 $(VENV)/test: $(VENV)/bin/python pyproject.toml
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,frameworks]'
+	WHORL_COMPILE=0 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,frameworks]'
 	@touch $@ $(VENV)/serve
 
 lint: $(VENV)/test
@@ -48,7 +48,7 @@ others: $(VENV)/test
 	  $(VENV)/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] == "'$$version'")' || continue; \
 	  echo "== CPython $$version"; \
 	  [ -x $$venv/bin/python ] || $$python -m venv $$venv || exit 1; \
-	  [ $$venv/test -nt pyproject.toml ] || { $$venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && touch $$venv/test; } || exit 1; \
+	  [ $$venv/test -nt pyproject.toml ] || { WHORL_COMPILE=0 $$venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && touch $$venv/test; } || exit 1; \
 	  TEST_LOOPS=asyncio $$venv/bin/python $(PYTEST) $(ELSEWHERE) || exit 1; \
 	done
 
@@ -68,7 +68,7 @@ fuzz: $(VENV)/test
 	$(VENV)/bin/python -m tests.http1.fuzz --seconds 20
 	$(VENV)/bin/python -m tests.websocket.fuzz --seconds 10
 
-# What is installed from the wheel, with and without extras, must serve; the checkout is not looked at.
+# What is installed from the wheels, pure and compiled, with and without extras, must serve; the checkout is not looked at.
 package: $(VENV)/test
 	$(VENV)/bin/python tools/check_package.py
 

@@ -106,7 +106,7 @@ BROAD_ROWS = ("hello", "echo1k", "stream10", "accesslog", "coldstart", "ws32")
 """What Gunicorn and Hypercorn are measured on: no bar speaks of them, and time is short."""
 COMPILED_ROWS = (
     *("hello", "json", "headers14", "response12", "body10k", "echo1k", "stream10", "sleep0", "pipeline16", "accesslog"),
-    *("fastapi", "tls_hello", "tls_10k"),
+    *("newconn", "sse200", "ws32", "ws1k", "ws64k", "fastapi", "tls_hello", "tls_10k", "tls_full", "tls_resume"),
 )
 """And Whorl with compiled modules: what is small enough that Whorl's own code is much of it."""
 COMPILED_FEW_ROWS = ("hello", "tls_hello", "tls_10k")

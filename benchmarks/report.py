@@ -62,19 +62,33 @@ def bars(results: Results) -> str:
     """Each promise beside its figure."""
     peers = [bars for bars in BARS_BY_PEER if bars[0].row in results.rows]
     others = [bar for bar in BARS if bar.row in results.rows]
-    all_bars = [*(bar for bars in peers for bar in bars), *others]
+    installed_peers = [[installed(bar, results) for bar in bars] for bars in peers]
+    installed_others = [installed(bar, results) for bar in others]
     failed = sum(f"{WHORL}, " in text for text in results.void)
-    met = sum(bar.met(results) for bar in all_bars) + (not failed)
-    parts = [f"{met} of {len(all_bars) + 1} are met; {failed} rounds were void by Whorl's fault (bar: 0)."]
-    parts += tables(peers, others, results)
-    compiled = tables(
-        [found for bars in peers if (found := measured([replace(bar, ours=COMPILED) for bar in bars], results))],
-        measured([replace(bar, ours=COMPILED) for bar in others], results),
+
+    def met(peers: Sequence[Sequence[Bar]], others: Sequence[Bar]) -> int:
+        return sum(bar.met(results) for bar in [*(bar for bars in peers for bar in bars), *others]) + (not failed)
+
+    count = sum(map(len, peers)) + len(others) + 1
+    parts = [
+        f"{met(installed_peers, installed_others)} of {count} are met by Whorl as it is installed where there is a C"
+        f" compiler, {met(peers, others)} in pure Python; {failed} rounds were void by Whorl's fault (bar: 0).",
+        *tables(installed_peers, installed_others, results),
+    ]
+    pure = tables(
+        [bars for bars, ours in zip(peers, installed_peers, strict=True) if any(bar.ours == COMPILED for bar in ours)],
+        [bar for bar, ours in zip(others, installed_others, strict=True) if ours.ours == COMPILED],
         results,
     )
-    if compiled:
-        parts += ["The same of Whorl with compiled modules (`WHORL_COMPILE=1`); the promises are about the pure build:"]
-    return "\n\n".join(parts + compiled)
+    if pure:
+        parts += ["In pure Python (`WHORL_COMPILE=0`); all that is not here is above, and was measured of that:", *pure]
+    return "\n\n".join(parts)
+
+
+def installed(bar: Bar, results: Results) -> Bar:
+    """The bar for Whorl with compiled modules, where those were measured."""
+    compiled = replace(bar, ours=COMPILED)
+    return bar if compiled.measured(results) is None else compiled
 
 
 def tables(peers: Sequence[Sequence[Bar]], others: Sequence[Bar], results: Results) -> list[str]:
@@ -86,11 +100,6 @@ def tables(peers: Sequence[Sequence[Bar]], others: Sequence[Bar], results: Resul
     if others:
         parts.append(table(("", ""), [(describe(bar), verdict(bar, results)) for bar in others]))
     return parts
-
-
-def measured(bars: Sequence[Bar], results: Results) -> list[Bar]:
-    """The bars for which there is a figure."""
-    return [bar for bar in bars if bar.measured(results) is not None]
 
 
 def verdict(bar: Bar, results: Results) -> str:

@@ -1,14 +1,18 @@
-"""Build Whorl's wheel, install it into fresh environments, and have it serve one request.
+"""Build Whorl's wheels, install them into fresh environments, and have each serve one request.
 
-Run by `make package`. Checks what no test in the checkout can: that the wheel holds everything, that it installs with
-nothing but click, and that the command works with and without the extras.
+Run by `make package`. Checks what no test in the checkout can: that a wheel holds everything, that it installs with
+nothing but click, that the command works with and without the extras, and that what is built where nobody says how is
+compiled where it can be.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import urllib.request
 import venv
@@ -16,28 +20,53 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 30.0
+PURE = "pure Python"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         directory = Path(text)
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", directory, ROOT], check=True)
-        (wheel,) = directory.glob("whorl-*.whl")
-        for extras, loop in (("", "asyncio"), ("[standard]", "uvloop")):
-            serve_from(directory, f"{wheel}{extras}", loop)
-            print(f"{wheel.name}{extras} serves on {loop}")
+        pure = build(directory / "pure", "0")
+        serve_from(directory / "plain", str(pure), "asyncio", PURE)
+        serve_from(directory / "standard", f"{pure}[standard]", "uvloop", PURE)
+        default = build(directory / "default", "")
+        serve_from(directory / "compiled", str(default), "asyncio", "compiled: " if can_compile() else PURE)
 
 
-def serve_from(directory: Path, requirement: str, loop: str) -> None:
-    """Install into a fresh environment, serve the example with `auto`, and see which loop it took."""
-    environment = directory / loop
+def can_compile() -> bool:
+    """Whether README.md promises that the modules are compiled here."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    return sys.platform == "linux" and shutil.which("cc") is not None and headers.is_file()
+
+
+def build(directory: Path, compile_word: str) -> Path:
+    """A wheel, by what WHORL_COMPILE says."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    environment = {**os.environ, "WHORL_COMPILE": compile_word}
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", directory, ROOT], check=True, env=environment)
+    (wheel,) = directory.glob("whorl-*.whl")
+    return wheel
+
+
+def serve_from(environment: Path, requirement: str, loop: str, kind: str) -> None:
+    """Install into a fresh environment, serve the example with `auto`, and see which loop it took.
+
+    Args:
+        environment: the folder for it.
+        requirement: what is installed.
+        loop: what `auto` is to find.
+        kind: how the last line of `whorl --version` begins.
+    """
     venv.create(environment, with_pip=True)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     subprocess.run([python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", requirement], check=True)
+    version = subprocess.run(
+        [python.with_name("whorl"), "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    assert version.splitlines()[-1].startswith(kind), version
     server = subprocess.Popen(
         [python.with_name("whorl"), "hello:app", "--app-dir", ROOT / "examples", "--port", "0"],
-        cwd=directory,
+        cwd=environment,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -54,6 +83,7 @@ def serve_from(directory: Path, requirement: str, loop: str) -> None:
         server.terminate()
         status = server.wait(PATIENCE_SECONDS)
     assert status == 0, status
+    print(f"{Path(requirement).name} ({kind.strip(': ')}) serves on {loop}")
 
 
 if __name__ == "__main__":

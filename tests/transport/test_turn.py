@@ -30,11 +30,18 @@ class Noted:
         if what == "heads":
             time.sleep(self.work_seconds)
         turn = self.turn
-        following = {"came": turn.deciphered, "deciphered": turn.heads, "heads": turn.held}[what]
-        assert following is not None
-        following.append(self if what == "heads" else (self, STAGES[STAGES.index(what) + 1]))  # type: ignore[arg-type]
+        if what == "came":
+            assert turn.deciphered is not None
+            turn.deciphered.append((self, b"deciphered"))
+        elif what == "deciphered":
+            assert turn.heads is not None
+            turn.heads.append((self, "heads"))
+        else:
+            assert turn.held is not None
+            turn.held.append(self)
 
-    data_received = take
+    def data_received(self, data: bytes) -> None:
+        self.take(data.decode())
 
     def flush(self) -> None:
         turn = self.turn
