@@ -142,7 +142,10 @@ class TestOpenssl:
                 client.kill()
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
+needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
+
+
+@needs_curl
 class TestCurl:
     def ask(self, server: Process, authority: Authority, path: str, *words: str | Path) -> tuple[int, str]:
         """The exit status of `curl`, and what it shows."""
@@ -188,6 +191,7 @@ class TestCurl:
         assert self.ask(server, authority, "/count", "-T", content) == (0, "3000000")
 
 
+@needs_curl
 def test_the_password_may_stand_in_a_variable(
     authority: Authority, certificate: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from whorl.transport.turn import PATIENCE_SECONDS, Turn
 
+FOR_EVER = math.inf
+"""However long this process is kept waiting by others."""
 STAGES = ("came", "deciphered", "heads", "held", "plain", "unsent")
 
 
@@ -65,7 +68,7 @@ def begun(turn: Turn, notes: list[str]) -> list[Noted]:
 
 
 def test_all_do_the_same_before_anybody_does_the_next() -> None:
-    turn, notes = Turn(), []
+    turn, notes = Turn(FOR_EVER), []
     begun(turn, notes)
     turn.run()
     assert notes == [f"{stage} {name}" for stage in STAGES for name in "abc"]
@@ -98,7 +101,7 @@ def test_what_is_said_outside_of_a_turn() -> None:
 
 @pytest.mark.parametrize("stage", ["came", "deciphered", "heads"])
 def test_who_ends_the_process_lets_the_others_be_served(stage: str) -> None:
-    turn, notes = Turn(), []
+    turn, notes = Turn(FOR_EVER), []
     _, second, _ = begun(turn, notes)
     second.raises[stage] = SystemExit(3)
     with pytest.raises(SystemExit):

@@ -36,7 +36,6 @@ SMALL_TURN_BYTES: Final = 16 * 1024
 """What is larger does not wait for the others."""
 
 PATIENCE_SECONDS: Final = 0.005
-"""So long a response waits for the applications of others, and then for the one that is running."""
 
 
 class Taker(Protocol):
@@ -61,11 +60,16 @@ class Sender(Protocol):
 
 
 class Turn:
-    """The stages of one turn."""
+    """The stages of one turn.
 
-    __slots__ = ("came", "deciphered", "heads", "held", "plain", "unsent")
+    Args:
+        patience_seconds: how long a response waits for the applications of others, and then for the one that runs.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_patience_seconds", "came", "deciphered", "heads", "held", "plain", "unsent")
+
+    def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._patience_seconds = patience_seconds
         self.came: list[tuple[Taker, Any]] | None = None
         self.deciphered: list[tuple[Receiver, bytes]] | None = None
         self.heads: list[tuple[Taker, Any]] | None = None
@@ -96,13 +100,14 @@ class Turn:
             for receiver, data in deciphered:
                 receiver.data_received(data)
             self.heads = None
-            late = perf_counter() + PATIENCE_SECONDS
+            patience_seconds = self._patience_seconds
+            late = perf_counter() + patience_seconds
             for taker, what in heads:
                 taker.take(what)
                 if perf_counter() > late:
                     said, self.held = self.held, []
                     self.send(said)
-                    late = perf_counter() + PATIENCE_SECONDS
+                    late = perf_counter() + patience_seconds
         except BaseException:  # somebody ends the process: the others are served before it does
             self.came = [*came, *heads]
             self.deciphered = [*deciphered]
