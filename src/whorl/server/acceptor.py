@@ -96,8 +96,8 @@ class Acceptor:
         is_asyncio = self._made.known is ASYNCIO
         handle.setblocking(False)
         admit = partial(self._admit, connect)
-        # asyncio accepts so many at once, before it asks for the first one's protocol.
-        backlog = self._room.batch if is_asyncio else self._backlog
+        # asyncio accepts so many at once, and from 3.14 on one more, before it asks for the first one's protocol.
+        backlog = max(1, self._room.batch - 1) if is_asyncio else self._backlog
         try:
             if self._poller is not None:
                 batch = self._room.batch
