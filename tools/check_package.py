@@ -31,6 +31,9 @@ def main() -> None:
         serve_from(directory / "standard", f"{pure}[standard]", "uvloop", PURE)
         default = build(directory / "default", "")
         serve_from(directory / "compiled", str(default), "asyncio", "compiled: " if can_compile() else PURE)
+        fallen_back = build(directory / "fallen back", "", CC="false")
+        assert fallen_back.name == pure.name, fallen_back
+        print(f"{fallen_back.name} is what comes of a compiler that fails")
 
 
 def can_compile() -> bool:
@@ -39,10 +42,10 @@ def can_compile() -> bool:
     return sys.platform == "linux" and shutil.which("cc") is not None and headers.is_file()
 
 
-def build(directory: Path, compile_word: str) -> Path:
-    """A wheel, by what WHORL_COMPILE says."""
+def build(directory: Path, compile_word: str, **variables: str) -> Path:
+    """A wheel, by what WHORL_COMPILE and other variables say."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    environment = {**os.environ, "WHORL_COMPILE": compile_word}
+    environment = {**os.environ, "WHORL_COMPILE": compile_word, **variables}
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", directory, ROOT], check=True, env=environment)
     (wheel,) = directory.glob("whorl-*.whl")
     return wheel
