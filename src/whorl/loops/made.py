@@ -83,6 +83,11 @@ class MadeLoop:
         kind = type(self.loop)
         return self.platform.has_epoll and (kind is asyncio.SelectorEventLoop or package_of(kind) == UVLOOP.name)
 
+    @property
+    def is_woken_by_signals(self) -> bool:
+        """Whether a signal ends what the loop waits in, so that its handler runs at once. A stranger is trusted."""
+        return self.platform.signals_wake_loops and (self.known is None or self.known.wakes)
+
     def require(self, *features: Feature) -> None:
         """Raises ConfigError for the features that this loop lacks, one sentence for each."""
         refusals = [self._refusal(feature) for feature in features if not self.can(feature)]

@@ -65,6 +65,7 @@ class KnownLoop:
         windows: whether it runs on Windows, or nowhere else.
         pypy: whether it runs on PyPy.
         lacks: what it cannot do, on any platform.
+        wakes: whether a signal with a handler of Python's (`signal.signal`) wakes it where it waits.
     """
 
     name: str
@@ -72,6 +73,7 @@ class KnownLoop:
     windows: Literal["yes", "no", "only"] = "no"
     pypy: bool = False
     lacks: frozenset[Feature] = frozenset()
+    wakes: bool = True
 
     @property
     def typed(self) -> str:
@@ -101,7 +103,7 @@ KNOWN = (
     UVLOOP,
     ASYNCIO,
     KnownLoop("rloop", pypy=True, lacks=frozenset(Feature)),  # it has none of them yet
-    KnownLoop("zuvloop", python=(3, 14), windows="yes"),
+    KnownLoop("zuvloop", python=(3, 14), windows="yes", wakes=False),
     KnownLoop("winloop", windows="only", lacks=frozenset({Feature.SENDFILE})),
     KnownLoop("blazio", python=(3, 12), windows="yes", lacks=frozenset({Feature.UNIX_SOCKETS, Feature.SENDFILE})),
     KnownLoop("rsloop", windows="yes", lacks=frozenset({Feature.SENDFILE})),

@@ -54,7 +54,7 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     keeper = keeper or Keeper()
     server = Server(config, keeper)
     renews = renewing(server.renew_certificates) if config.renews_certificates else nullcontext()
-    with handled(server.handle_signal, made.loop, keeper.signals), renews, made.runner() as runner:
+    with handled(server.handle_signal, made, keeper.signals), renews, made.runner() as runner:
         try:
             runner.run(serve(server, made, keeper))
         except KeyboardInterrupt:

@@ -2,8 +2,8 @@
 
 Python's own handlers are used and not the loop's, because not every loop has those. A handler runs in the main thread
 between two instructions, so it works even while the application blocks the loop. Where a loop that waits is not woken
-by a signal (select on Windows), a heartbeat sees to it that there are instructions. Called by `server.run`; a server
-inside somebody else's loop never touches signals.
+by a signal (select on Windows, zuvloop), a heartbeat sees to it that there are instructions. Called by `server.run`; a
+server inside somebody else's loop never touches signals.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from whorl.loops.made import MadeLoop
 from whorl.platform import HERE
 
 __all__ = ["handled", "renewing"]
@@ -23,14 +24,14 @@ HEARTBEAT_SECONDS = 0.5
 
 
 @contextmanager
-def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop, names: Iterable[str]) -> Iterator[None]:
+def handled(leave: Callable[[str], bool], made: MadeLoop, names: Iterable[str]) -> Iterator[None]:
     """Handle the signals that end a process, and put the old handlers back afterwards.
 
     Args:
         leave: called with the signal's name, from the handler. It returns whether the server took note of an
             earlier signal: if it did not, it is stuck, and the
             handler raises KeyboardInterrupt in whatever keeps it.
-        loop: the one that will run meanwhile.
+        made: the loop that will run meanwhile.
         names: of the signals.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -43,8 +44,8 @@ def handled(leave: Callable[[str], bool], loop: asyncio.AbstractEventLoop, names
 
     numbers = [signal.Signals[name] for name in names]
     before = {number: signal.signal(number, handle) for number in numbers}
-    if not HERE.signals_wake_loops:
-        beat(loop)
+    if not made.is_woken_by_signals:
+        beat(made.loop)
     try:
         yield
     finally:
