@@ -20,6 +20,7 @@ from tests.loops_here import ABSENT
 from tests.server.client import get, until
 from whorl.server.sockets.inherited import activated
 from whorl.server.sockets.tcp import bind_tcp
+from whorl.server.sockets.unix import bind_unix
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 without_ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
@@ -148,6 +149,26 @@ class TestUnix:
             process.wait_for_line("blocks", "stdout")
             until(lambda: process.signal(signal.SIGINT) or process.popen.poll() is not None)
         assert not path.exists()
+
+
+def test_a_path_whose_removal_is_interrupted_is_removed_the_next_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a signal of somebody impatient."""
+    bound = bind_unix(str(path), 0o600)
+    with monkeypatch.context() as context:
+        context.setattr(os, "unlink", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            bound.close()
+    assert path.exists()
+    for _ in range(2):
+        bound.close()
+        assert not path.exists()
+    assert bound.handle.fileno() == -1
+
+
+def interrupt(path: str) -> None:
+    raise KeyboardInterrupt
 
 
 class TestUnixPathTaken:

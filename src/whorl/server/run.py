@@ -23,7 +23,7 @@ from whorl.server.keeper import Keeper
 from whorl.server.notify import Notifier
 from whorl.server.room import raise_limit
 from whorl.server.server import Server
-from whorl.server.signals import handled, renewing
+from whorl.server.signals import handled, ignore, renewing
 
 __all__ = ["import_application", "leave_process", "serve_config"]
 
@@ -64,6 +64,8 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
         except KeyboardInterrupt:
             ended = False
         if server.force_exit or not ended:
+            ignore(keeper.signals)
+            server.let_go()  # a third signal may have come in the midst of it
             leave_process()
     return 0
 

@@ -88,6 +88,7 @@ class Server:
         self._force_exit = False
         self._background: InTask | InThread | None = None
         self._service: Service | None = None
+        self._bounds: list[Bound] = []
         self._keeper.adopt(self)
 
     @property
@@ -131,6 +132,11 @@ class Server:
             return not stuck
         self.should_exit = True
         return True
+
+    def let_go(self) -> None:
+        """Close the listening sockets, and remove the paths of those that are Unix sockets. Once more does no harm."""
+        for bound in self._bounds:
+            bound.close()
 
     def renew_certificates(self) -> None:
         """Read the files of certificates and keys anew, from any thread. Open connections go on as they are."""
@@ -227,7 +233,7 @@ class Server:
         if self.config.speaks_tls:
             self._certificates = Certificates(self.config, self.logger)
             require_hosts(self.config, self._certificates)
-        bounds = self._keeper.bind(self.config)
+        bounds = self._bounds = self._keeper.bind(self.config)
         try:
             if any(bound.is_unix for bound in bounds):
                 made.require(Feature.UNIX_SOCKETS)
@@ -236,8 +242,7 @@ class Server:
         finally:
             self.started = False
             self._loop = None
-            for bound in bounds:
-                bound.close()
+            self.let_go()
 
     async def _serve_bound(self, made: MadeLoop, bounds: list[Bound]) -> None:
         config = self.config

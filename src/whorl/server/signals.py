@@ -18,7 +18,7 @@ from types import FrameType
 from whorl.loops.made import MadeLoop
 from whorl.platform import HERE
 
-__all__ = ["handled", "renewing"]
+__all__ = ["handled", "ignore", "renewing"]
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -51,6 +51,13 @@ def handled(leave: Callable[[str], bool], made: MadeLoop, names: Iterable[str]) 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore(names: Iterable[str]) -> None:
+    """What is still to do takes no time: nobody is to interrupt it any more."""
+    if threading.current_thread() is threading.main_thread():
+        for name in names:
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
 
 
 @contextmanager

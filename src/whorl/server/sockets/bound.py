@@ -62,16 +62,17 @@ class Bound:
         )
 
     def close(self) -> None:
-        """Close the socket, and remove the path of a Unix socket if it is still the one made here."""
-        path = self.handle.getsockname() if self.inode is not None and self.handle.fileno() >= 0 else None
-        self.handle.close()
-        if path is not None:
+        """Close the socket, and remove the path of a Unix socket if it is still the one made here. The path goes first:
+        who is interrupted in between can do it all again."""
+        if self.inode is not None and self.handle.fileno() >= 0:
+            path = self.handle.getsockname()
             try:
                 status = os.stat(path)
                 if (status.st_dev, status.st_ino) == self.inode:
                     os.unlink(path)
             except OSError:
                 pass
+        self.handle.close()
 
 
 def takes_for_others(handle: socket.socket) -> bool:
