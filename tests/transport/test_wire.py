@@ -615,3 +615,30 @@ def test_a_poller_that_is_closed_leaves_no_descriptor() -> None:
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(main())
+
+
+def test_who_was_paused_in_a_turn_goes_on_where_all_leaves_at_its_end() -> None:
+    """The client has read so much meanwhile that one write takes the rest."""
+    size = 90_000
+
+    async def main(poller: Poller) -> None:
+        ours, theirs = unix_pair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)  # the kernel doubles it
+        recorder = wired(poller, ours)
+        wire: Any = recorder.transport
+        wire.set_write_buffer_limits(high=1000)
+        poller.turn.unsent = []
+        wire.write(LARGE[:size])
+        (sender,), poller.turn.unsent = poller.turn.unsent, None
+        assert recorder.told == ["made", "pause"]
+        left = wire.get_write_buffer_size()
+        taken = take(theirs, size - left)
+        sender.flush()
+        assert wire.get_write_buffer_size() == 0
+        assert recorder.told == ["made", "pause", "resume"]
+        assert taken + take(theirs, left) == LARGE[:size]
+        wire.close()
+        await until(lambda: "lost" in recorder.told)
+        theirs.close()
+
+    assert not run(main)

@@ -249,7 +249,8 @@ class Wire(asyncio.Transport):
     def flush(self) -> None:
         """Send what was written in the turn that ends now."""
         pieces = self._pieces
-        if len(pieces) == 1 and not self._watched & WRITABLE and self._state is OPEN:  # as nearly always
+        seldom = self._writing_paused or self._watched & WRITABLE or self._state is not OPEN
+        if len(pieces) == 1 and not seldom:
             try:
                 sent_bytes = os.write(self._descriptor, pieces[0])
             except BlockingIOError:
