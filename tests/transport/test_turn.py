@@ -99,13 +99,15 @@ def test_what_is_said_outside_of_a_turn() -> None:
     assert is_over(turn)
 
 
+@pytest.mark.parametrize("place", range(3))
 @pytest.mark.parametrize("stage", ["came", "deciphered", "heads"])
-def test_who_ends_the_process_lets_the_others_be_served(stage: str) -> None:
+def test_who_ends_the_process_lets_the_others_be_served(stage: str, place: int) -> None:
     turn, notes = Turn(FOR_EVER), []
-    _, second, _ = begun(turn, notes)
-    second.raises[stage] = SystemExit(3)
+    three = begun(turn, notes)
+    three[place].raises[stage] = SystemExit(3)
     with pytest.raises(SystemExit):
         turn.run()
-    assert [note for note in notes if note.startswith("unsent")] == ["unsent a", "unsent c"]
+    others = [one.name for one in three if one is not three[place]]
+    assert [note for note in notes if note.startswith("unsent")] == [f"unsent {name}" for name in others]
     assert len(notes) == len(set(notes)), "nothing is done twice"
-    assert is_over(turn)
+    assert is_over(turn), "and who comes later does not wait in it"

@@ -84,7 +84,7 @@ class Turn:
     def run(self) -> None:
         """All have read: do the rest."""
         first, second = self.came or [], self.deciphered or []
-        self.came = None
+        self.came = self.deciphered = None
         if not first and not second:
             return
         third: list[tuple[Taker, Any]] = []
