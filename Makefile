@@ -1,4 +1,5 @@
-# Two commands: `make serve` runs the example on 127.0.0.1:8000, `make test` is the whole check. The rest is for those who work on Whorl.
+# Two commands: `make serve` runs the example on 127.0.0.1:8000, `make test` checks the checkout in under four minutes. The rest
+# is for those who work on Whorl.
 PYTHON ?= python3
 VENV := .venv
 # The other interpreters that this machine has: on the PATH, or through pyenv.
@@ -10,13 +11,17 @@ PYTEST := -m pytest -n 4 -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint suite others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions
+.PHONY: serve test check lint suite smoke others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
 
-test: lint suite others compiled fuzz package
+test: lint suite smoke
 	@echo "make test: everything passed"
+
+# All of it, a quarter of an hour: what continuous integration runs.
+check: test others compiled fuzz package
+	@echo "make check: everything passed"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +72,10 @@ compiled: $(VENV)/test
 fuzz: $(VENV)/test
 	$(VENV)/bin/python -m tests.http1.fuzz --seconds 20
 	$(VENV)/bin/python -m tests.websocket.fuzz --seconds 10
+
+# The pure wheel alone, without extras: a part of `package`.
+smoke: $(VENV)/test
+	$(VENV)/bin/python tools/check_package.py --smoke
 
 # What is installed from the wheels, pure and compiled, with and without extras, must serve; the checkout is not looked at.
 package: $(VENV)/test

@@ -34,6 +34,11 @@ def end(pid: int) -> None:
     until(lambda: not alive(pid))
 
 
+def has_open(pid: int, path: Path) -> bool:
+    """Whether a process has a file open."""
+    return any(os.path.realpath(fd) == str(path) for fd in Path(f"/proc/{pid}/fd").iterdir())
+
+
 class TestHandover:
     def test_under_load(self, loop_name: str) -> None:
         with serve(APP, workers=2, loop=loop_name, access_log=False) as server:
@@ -84,6 +89,8 @@ def test_log_files_are_opened_anew(tmp_path: Path) -> None:
         path.rename(rotated)
         server.signal(signal.SIGUSR1)
         until(lambda: path.exists() and "opened anew" in path.read_text())
+        # The parent says so before its workers have done it.
+        until(lambda: not any(has_open(pid, rotated) for pid in (server.popen.pid, *children(server))))
         answered: set[int] = set()
         until(lambda: answered.add(ask(server)) or len(answered) == 2)  # type: ignore[func-returns-value]
         until(lambda: path.read_text().count("GET /") >= 2)
