@@ -96,6 +96,32 @@ def test_a_refusal_of_HEAD_has_no_content(server: Process) -> None:
         refusal(client, 400, "HEAD")
 
 
+@pytest.mark.parametrize("name", [name for name, (_, octets) in REFUSED.items() if octets.startswith(b"GET ")])
+def test_a_refusal_of_HEAD_while_its_head_is_read_has_no_content(server: Process, name: str) -> None:
+    """RFC 9110 section 9.3.2: a client takes what stands behind the head of the response for its next response."""
+    status, octets = REFUSED[name]
+    with Client(server) as client:
+        refusal(client.send(octets.replace(b"GET ", b"HEAD ", 1)), status, "HEAD")
+
+
+def test_a_refusal_of_HEAD_behind_another_request_has_no_content(server: Process) -> None:
+    with Client(server) as client:
+        client.send(get(), b"\r\nHEAD / HTTP/1.1\r\n\r\n")
+        assert client.response().content == b"hello"
+        refusal(client, 400, "HEAD")
+
+
+def test_a_refusal_of_another_method_whose_name_begins_alike_has_content(server: Process) -> None:
+    with Client(server) as client:
+        assert refusal(client.send(b"HEADER / HTTP/1.1\r\n\r\n"), 400).content
+
+
+@pytest.mark.parametrize("octets", [b"HEAD ", b"HEAD / HTT", b"HEAD / HTTP/1.1\r\nHost: a\r\n"])
+def test_a_HEAD_that_takes_too_long_has_no_content(hasty: Process, octets: bytes) -> None:
+    with Client(hasty) as client:
+        refusal(client.send(octets), 408, "HEAD")
+
+
 def test_what_the_client_goes_on_sending_does_not_destroy_the_refusal(server: Process) -> None:
     with Client(server) as client:
         client.send(b"POST / HTTP/2.0\r\nHost: a\r\nContent-Length: 500000\r\n\r\n")
@@ -201,7 +227,7 @@ class TestAccessLog:
             (b"GET /bare-line-feed HTTP/1.1\nHost: a\n\n", '"GET /bare-line-feed HTTP/1.1"'),
             (b"GET /no-version\r\n", '"GET%20/no-version"'),
             (b"GET /" + b"x" * 20_000, f'"GET%20/{"x" * (1024 - len("GET /"))}"'),
-            (b"HEAD /\x00 HTTP/1.1\r\n\r\n", '"HEAD /%00 HTTP/1.1"'),
+            (b"PUT /\x00 HTTP/1.1\r\n\r\n", '"PUT /%00 HTTP/1.1"'),
             (b"\x16\x03\x01 x", '"%16%03%01%20x"'),
         ],
     )
@@ -210,6 +236,11 @@ class TestAccessLog:
             response = client.send(octets).response()
         line = server.wait_for_line(words, "stdout")
         assert f'" {response.status} {response["content-length"]} ' in line
+
+    def test_line_of_HEAD(self, server: Process) -> None:
+        with Client(server) as client:
+            client.send(b"HEAD /no-host HTTP/1.1\r\n\r\n").response("HEAD")
+        assert '" 400 0 ' in server.wait_for_line('"HEAD /no-host HTTP/1.1"', "stdout")
 
     def test_the_reason_is_for_those_who_ask(self, loop_name: str) -> None:
         with serve("tests.apps:app", loop=loop_name, log_level="debug") as server, Client(server) as client:

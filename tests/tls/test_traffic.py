@@ -263,6 +263,13 @@ class TestTheHandshake:
             assert b"https://" in response.content
             assert client.rest() == b""
 
+    def test_plain_HEAD_is_told_so_without_content(self, server: Process) -> None:
+        with Client(server) as client:
+            response = client.ask(b"HEAD /plain-head HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD")
+            assert (response.status, response.closes) == (400, True)
+            assert client.rest() == b""
+        assert '"HEAD /plain-head HTTP/1.1" 400 0 ' in server.wait_for_line("/plain-head", "stdout")
+
     def test_random_records_end_the_connection(self, server: Process, trusting: ssl.SSLContext) -> None:
         chance = random.Random(6)
         before = settled(server, trusting)

@@ -145,6 +145,11 @@ class RequestReader:
         line, _, _ = self.buffer[self._at : self._at + SHOWN_BYTES].partition(b"\n")
         return line.removesuffix(b"\r")
 
+    def is_head_request(self) -> bool:
+        """Return whether the request that was refused, or has not come whole, is a HEAD: its method is known before
+        the rest of its head is (RFC 9110 section 9.3.2)."""
+        return self.buffer.startswith(b"HEAD ", self._at)
+
     def take_rest(self) -> bytes:
         """Everything that has come and was not read: the connection goes on in another protocol."""
         rest = self.buffer[self._at :]

@@ -533,7 +533,7 @@ class Connection(Ending):
         elif self.phase is DRAINING:
             self._linger()  # the request has its response, and a second one would answer nothing
             return
-        with_content = head is None or head.method != "HEAD"
+        with_content = not self.reader.is_head_request() if head is None else head.method != "HEAD"
         tell(self, refusal, head, len(refusal_content(refusal)) if with_content else 0)
         self.leave_exchange()
         self._held.append(refusal_response(refusal, shared.defaults.last_lines(0), with_content))

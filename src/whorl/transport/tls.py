@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol, cast
 
 from whorl.asgi.scope import PeerFacts
 from whorl.compiled import mypyc_attr
+from whorl.http1.reader import RequestReader
 from whorl.http1.refusal import Refusal
 from whorl.observe.failures import bug
 from whorl.tls.certificates import Certificates
@@ -76,6 +77,7 @@ class Above(Protocol):
 
     peer: PeerFacts
     phase: Phase
+    reader: RequestReader
     shared: Shared
     since: float
     their_eof: bool
@@ -177,7 +179,7 @@ class Tls(asyncio.Protocol):
         if state >= ENDING:
             self._connection.data_received(data)  # which throws it away
         elif state is SILENT and data[0] != HELLO and data[:1].isalpha():
-            self._refuse_plain()
+            self._refuse_plain(data)
         else:
             if state is SILENT:
                 self._begin()
@@ -237,9 +239,10 @@ class Tls(asyncio.Protocol):
         if more:
             self.data_received(more)
 
-    def _refuse_plain(self) -> None:
+    def _refuse_plain(self, data: bytes) -> None:
         """Tell a client that speaks plain HTTP what it should have done."""
         self._state = PLAIN
+        self._connection.reader.receive_data(data)  # its method decides whether the answer has content
         self._connection.refuse(
             Refusal(400, "This port speaks TLS: write https:// in place of http:// (RFC 9110 section 4.2.2).")
         )
