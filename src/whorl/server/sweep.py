@@ -21,6 +21,8 @@ from whorl.transport.shared import Shared
 __all__ = ["Sweep"]
 
 SHORTEST_PERIOD_SECONDS = 0.05
+LONGEST_PERIOD_SECONDS = 0.5
+"""Clients that left where the loop does not say so are found by the sweep, too."""
 POLL_SECONDS = 0.001
 """A timer of no length at all is run by some loops without a poll before it."""
 
@@ -40,7 +42,7 @@ class Sweep:
         self._looks = looks
         self._handle: asyncio.TimerHandle | None = None
         wanted = shared.deadlines.shortest / 4
-        self._period_seconds = max(SHORTEST_PERIOD_SECONDS, wanted)
+        self._period_seconds = min(max(SHORTEST_PERIOD_SECONDS, wanted), LONGEST_PERIOD_SECONDS)
 
     def start(self) -> None:
         """Begin, and go on until `stop`."""

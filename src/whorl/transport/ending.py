@@ -24,6 +24,7 @@ class Ending(Output):
         shared: what all connections of the server share.
 
     Attributes:
+        lingering_since: when it began to linger, as `since`.
         phase: what it waits for.
         reader: what has come and was not dealt with.
         reading_paused: whether the transport was told to read no more for now.
@@ -31,13 +32,23 @@ class Ending(Output):
         their_eof: whether the client has said that it sends nothing more.
     """
 
-    __slots__ = ("_body_bytes", "_until_close", "phase", "reader", "reading_paused", "since", "their_eof")
+    __slots__ = (
+        "_body_bytes",
+        "_until_close",
+        "lingering_since",
+        "phase",
+        "reader",
+        "reading_paused",
+        "since",
+        "their_eof",
+    )
 
     def __init__(self, shared: Shared) -> None:
         Output.__init__(self, shared)
         self.reader = RequestReader(shared.limits, shared.lines)
         self.phase: Phase = FRESH
         self.since = 0.0
+        self.lingering_since = 0.0
         self.reading_paused = False
         self.their_eof = False
         self._until_close = False
@@ -72,7 +83,8 @@ class Ending(Output):
 
     def _linger(self) -> None:
         """Say that we are done, and let the client read it: to close while it sends would destroy our last words on
-        their way (RFC 9112 section 9.6)."""
+        their way (RFC 9112 section 9.6). Many clients send their whole body before they read, so this lasts as long as
+        bytes come, within `Deadlines.linger` and `Shared.linger_bytes`."""
         self.flush()
         self.reader.discard()
         if self.their_eof or not self.transport.can_write_eof():
@@ -80,6 +92,7 @@ class Ending(Output):
             return
         self.phase = LINGERING
         self.since = 0.0
+        self.lingering_since = 0.0
         self._body_bytes = 0
         self._resume_transport()
         try:
@@ -91,9 +104,11 @@ class Ending(Output):
         """Throw away what comes after our last words."""
         reader = self.reader
         if reader.buffer:
+            if self.phase is LINGERING and not self.writing_blocked:
+                self.since = 0.0
             self._body_bytes += reader.buffered_bytes
             reader.discard()
-        if self.phase is LINGERING and self._body_bytes > self.shared.drain_bytes:
+        if self.phase is LINGERING and self._body_bytes > self.shared.linger_bytes:
             self.close()
 
     def _cut(self) -> None:

@@ -14,7 +14,7 @@ from whorl.asgi.states import Our
 from whorl.http1.refusal import Refusal
 from whorl.platform import peer_is_gone
 from whorl.transport.keepalive import check_websocket
-from whorl.transport.phase import CLOSING, EXCHANGE, HEAD, UPGRADED
+from whorl.transport.phase import CLOSING, EXCHANGE, HEAD, LINGERING, UPGRADED
 
 if TYPE_CHECKING:
     from whorl.transport.connection import Connection
@@ -44,7 +44,7 @@ def check(connection: Connection, noted: float, now: float) -> None:
             connection.since = now
     if websocket is not None and connection.phase is UPGRADED and not connection.writing_blocked:
         check_websocket(connection, websocket, noted, now)
-    elif noted - connection.since > patience_seconds(connection):
+    elif noted - connection.since > patience_seconds(connection) or has_lingered(connection, noted, now):
         lose_patience(connection)
 
 
@@ -54,6 +54,15 @@ def patience_seconds(connection: Connection) -> float:
     if connection.writing_blocked:
         return deadlines.response  # even where the application has said it all: the client is not idle yet
     return body_patience_seconds(connection) if connection.phase is EXCHANGE else deadlines.by_phase[connection.phase]
+
+
+def has_lingered(connection: Connection, noted: float, now: float) -> bool:
+    """Whether a client has gone on sending for too long after it took our last words."""
+    if connection.phase is not LINGERING or connection.writing_blocked:
+        return False
+    if connection.lingering_since == 0.0:
+        connection.lingering_since = now
+    return noted - connection.lingering_since > connection.shared.deadlines.linger
 
 
 def body_patience_seconds(connection: Connection) -> float:

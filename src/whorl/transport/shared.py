@@ -39,7 +39,9 @@ class Deadlines:
         response: for progress of a response that the client does not read.
         keep_alive: for the next request.
         handshake: for the end of the TLS handshake.
-        linger: for the client to read a refusal, before the connection is closed under it.
+        linger: for a client that goes on sending after our last words, in all, before the connection is closed under
+            it; counted from when it has taken them.
+        linger_silence: for the next bytes of such a client.
         ping_interval: for anything to come from the peer of a WebSocket, before it is pinged.
         ping_timeout: for anything to come after that.
         close_handshake: for the Close frame that answers ours.
@@ -52,7 +54,8 @@ class Deadlines:
     response: float = 60.0
     keep_alive: float = 75.0
     handshake: float = 10.0
-    linger: float = 2.0
+    linger: float = 30.0
+    linger_silence: float = 5.0
     ping_interval: float = 20.0
     ping_timeout: float = 20.0
     close_handshake: float = 10.0
@@ -67,7 +70,7 @@ class Deadlines:
             Phase.DRAINING: self.request_body,
             Phase.IDLE: self.keep_alive,
             Phase.UPGRADED: inf,  # whorl.transport.keepalive knows more
-            Phase.LINGERING: self.linger,
+            Phase.LINGERING: min(self.linger, self.linger_silence),
             Phase.CLOSING: self.response,
             Phase.CLOSED: inf,
         }
@@ -91,6 +94,7 @@ class Shared:
         limit_concurrency: most requests in flight, None without a limit; more are answered with 503.
         websocket: what a WebSocket may cost; None where none is served.
         drain_bytes: how much of a request body that nobody read is thrown away to keep a connection.
+        linger_bytes: how much is thrown away after our last words.
         pipeline: how many pipelined requests one connection is served in one turn of the loop.
         high_bytes: how much of a response may wait unsent before the application waits.
         low_bytes: when it goes on.
@@ -112,6 +116,7 @@ class Shared:
     limit_concurrency: int | None = None
     websocket: WebSocketLimits | None = field(default_factory=WebSocketLimits)
     drain_bytes: int = 1024 * 1024
+    linger_bytes: int = 64 * 1024 * 1024
     pipeline: int = 16
     high_bytes: int = 64 * 1024
     low_bytes: int = 16 * 1024

@@ -48,6 +48,14 @@ class DeadlinesSettings:
         OrNone(Seconds(), "no deadline", zero=True),
         "Reset the connection when its client takes nothing of a response for this long.",
     )
+    timeout_linger: float | None = setting(
+        "Deadlines",
+        30.0,
+        OrNone(Seconds(), "no deadline", zero=True),
+        "After the last response of a connection, read and drop what its client still sends for this long, or until "
+        "it is silent for 5 s; then close.",
+        why="Many clients send their whole body before they read the answer, and closing earlier destroys it.",
+    )
     timeout_keep_alive: float | None = setting(
         "Deadlines",
         75.0,

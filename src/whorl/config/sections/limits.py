@@ -57,6 +57,13 @@ class LimitsSettings:
         "Read and drop this much of a body that the application left unread; if more comes, close the connection.",
         why="Reading on is cheaper than a new connection, but only to a point.",
     )
+    limit_linger: int = setting(
+        "Limits",
+        64 * MIB,
+        Size(0),
+        "After the last response of a connection, read and drop this much of what its client still sends; then close.",
+        why="Many clients send their whole body before they read the answer, and closing earlier destroys it.",
+    )
     limit_pipeline: int = setting(
         "Limits",
         16,
