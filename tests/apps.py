@@ -31,6 +31,31 @@ EVENTS: dict[str, list[Any]] = defaultdict(list)
 HAPPENED = asyncio.Condition()
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
+
+def cycle_of_causes() -> Exception:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    return first
+
+
+def nested_groups(inmost: Exception | None = None, depth: int = 20_000) -> Exception:
+    error = inmost or ValueError("inmost")
+    for _ in range(depth):
+        error = ExceptionGroup("around", [error])
+    return error
+
+
+def group_within_itself() -> Exception:
+    part = ValueError("part")
+    group = ExceptionGroup("around", [part])
+    part.__cause__ = group
+    return group
+
+
+SHAPES: dict[str, Callable[[], Exception]] = {
+    make.__name__: make for make in (cycle_of_causes, nested_groups, group_within_itself)
+}
+
 # What must be gone when the clients are.
 WATCHED = ("Connection", "Exchange", "RequestReader", "Session", "Tls", "SSLObject", "TimerHandle")
 
@@ -130,6 +155,10 @@ class Script:
 
     async def fail(self) -> None:
         raise ZeroDivisionError("as the script says")
+
+    async def fail_as(self, shape: str) -> None:
+        """Raise an error whose causes or parts have an odd shape."""
+        raise SHAPES[shape]()
 
     async def cancel(self) -> None:
         raise asyncio.CancelledError

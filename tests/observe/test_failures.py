@@ -82,3 +82,11 @@ def test_an_error_that_none_of_their_code_raised_has_no_frames() -> None:
 )
 def test_an_error_in_one_line(error: Exception, text: str) -> None:
     assert describe(error) == text
+
+
+def test_an_error_that_cannot_say_what_it_is() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert describe(Mute()) == "Mute"

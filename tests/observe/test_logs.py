@@ -334,3 +334,14 @@ format = %(name)s|%(message)s
 def test_a_configuration_has_what_is_read(streams: Streams) -> None:
     streams.configure(Config("main:app", log_level="error"))
     assert ERRORS.level == logging.ERROR
+
+
+def test_a_handler_whose_errors_lead_back_to_themselves() -> None:
+    def handler() -> logging.Handler:
+        first, second = ValueError("first"), ValueError("second")
+        first.__cause__, second.__cause__ = second, first
+        raise first
+
+    wanted = {"version": 1, "handlers": {"odd": {"()": handler}}, "root": {"handlers": ["odd"]}}
+    with pytest.raises(ConfigError, match="Unable to configure handler 'odd': first: second$"):
+        logs.configure(Settings(log_config=wanted))

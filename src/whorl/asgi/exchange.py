@@ -140,11 +140,13 @@ class Exchange:
     def raised(self, error: BaseException) -> None:
         """The application failed."""
         head = self.head
-        if self.our_state is CUT and speaks_of_leaving(error):
-            self.service.logger.debug("the client left during %s %r", head.method, head.target)
-        else:
-            application_failed(self.service.logger, error, head.method, head.target)
-        self.fail(500)
+        try:
+            if self.our_state is CUT and speaks_of_leaving(error):
+                self.service.logger.debug("the client left during %s %r", head.method, head.target)
+            else:
+                application_failed(self.service.logger, error, head.method, head.target)
+        finally:
+            self.fail(500)  # also if a filter of the application's own logging raises
 
     def returned_early(self) -> None:
         """The application returned, and its response is not complete."""
@@ -404,13 +406,30 @@ class Exchange:
 
 
 def speaks_of_leaving(error: BaseException) -> bool:
-    """Whether an application's error comes of the client's leaving, however it was wrapped on its way up."""
-    if isinstance(error, ClientLeft):
-        return True
-    if isinstance(error, BaseExceptionGroup):
-        return all(speaks_of_leaving(part) for part in error.exceptions)
-    before = error.__cause__ or error.__context__
-    return before is not None and speaks_of_leaving(before)
+    """Whether an application's error comes of the client's leaving, however it was wrapped on its way up.
+
+    Of a group, all parts must. The application shapes what is walked here: chains may be long, groups nested, and both
+    may lead back to where they began. Compiled code that recurses without a bound overflows the C stack.
+    """
+    found = False
+    walked: set[int] = set()  # errors that need no second look
+    pending: list[BaseException] = [error]
+    while pending:
+        link: BaseException | None = pending.pop()
+        chain: set[int] = set()
+        while id(link) not in walked:
+            if isinstance(link, ClientLeft):
+                found = True
+                break
+            if link is None or id(link) in chain:
+                return False
+            chain.add(id(link))
+            if isinstance(link, BaseExceptionGroup):
+                pending.extend(link.exceptions)
+                break
+            link = link.__context__ if link.__cause__ is None else link.__cause__
+        walked |= chain
+    return found
 
 
 def as_bytes(body: Any) -> bytes:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from whorl.observe.failures import their_frames
+from whorl.observe.failures import text_of, their_frames
 
 __all__ = ["Verdict", "judge"]
 
@@ -55,7 +55,7 @@ def judge(error: BaseException, told: bool) -> Verdict:
         return Verdict.REFUSAL if missed in BODY_KEYS | SCOPE_KEYS and _had_lifespan(error) else Verdict.FAILURE
     if isinstance(error, FAILURE_KINDS):
         return Verdict.FAILURE
-    if "lifespan" in str(error) or missed in SCOPE_KEYS:
+    if "lifespan" in text_of(error) or missed in SCOPE_KEYS:
         return Verdict.REFUSAL
     if their_frames(error) is None:
         return Verdict.DOUBT

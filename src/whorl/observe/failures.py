@@ -13,7 +13,7 @@ from types import TracebackType
 
 from whorl.observe.quoting import quote_octets, quote_text
 
-__all__ = ["application_failed", "bug", "describe", "log_theirs", "their_frames"]
+__all__ = ["application_failed", "bug", "describe", "log_theirs", "text_of", "their_frames"]
 
 ABOVE_THEM = frozenset({"whorl", "importlib", "_frozen_importlib", "_frozen_importlib_external"})
 """The packages that stand between the event loop and the application's first line."""
@@ -56,5 +56,13 @@ def describe(error: BaseException) -> str:
     """An error in one line: its type and the first line of what it says."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]  # a task group around one error says nothing by itself
-    lines = str(error).strip().splitlines()
+    lines = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says; nothing if its own `__str__` raises."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

@@ -26,6 +26,7 @@ from typing import Any, Protocol, TextIO
 
 from whorl.errors import ConfigError
 from whorl.observe.colours import paint_level, paint_status, wants_colours
+from whorl.observe.failures import text_of
 
 __all__ = [
     "ACCESS_LINE",
@@ -213,6 +214,12 @@ def _load_yaml(text: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """Why, in one line. `dictConfig` says only which part it could not make; the cause below says why."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"{text}: {_reason(error.__cause__)}" if error.__cause__ is not None else text
+    """Why, in one line. `dictConfig` says only which part it could not make; the causes below say why."""
+    texts: list[str] = []
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:  # a handler's own class may have raised, and its causes lead back
+        seen.add(id(link))
+        texts.append(" ".join(text_of(link).split()) or type(link).__name__)
+        link = link.__cause__
+    return ": ".join(texts)
