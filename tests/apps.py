@@ -282,10 +282,30 @@ class Script:
         except TimeoutError:
             await self.note("nothing came")
 
+    async def poll(self, what: str, count: int) -> None:
+        """Begin to wait and give up at once, so many times. Note how many objects more there are afterwards."""
+        wait = {"receive": self.receive, "shutdown": whorl.shutdown().wait}[what]
+        await self.give_up(wait, count)
+
+    async def poll_send(self, small: Message, key: str, size: int, count: int) -> None:
+        """The same with send(), while the client has a large message to read."""
+        filling = asyncio.ensure_future(self.send({**small, key: small[key] * size}))
+        await asyncio.sleep(0)
+        await self.give_up(lambda: self.send({**small, key: small[key][:0]}), count)
+        await filling
+
+    async def give_up(self, wait: Callable[[], Awaitable[Any]], count: int) -> None:
+        await give_up(wait, 10)
+        gc.collect()
+        before = len(gc.get_objects())
+        await give_up(wait, count)
+        gc.collect()
+        await self.note(len(gc.get_objects()) - before)
+
     async def echo_all(self) -> None:
         """Echo messages until the disconnect, and note that."""
         while (message := await self.receive())["type"] == "websocket.receive":
-            await self.send({"type": "websocket.send", "text": message["text"], "bytes": message["bytes"]})
+            await self.send({**message, "type": "websocket.send"})
         await self.note(message)
 
     async def echo_until_shutdown(self, words: str, code: int, reason: str) -> None:
@@ -302,6 +322,16 @@ class Script:
 VERBS: dict[str, Any] = {
     name: value for name, value in vars(Script).items() if not name.startswith("_") and name not in ("run",)
 }
+
+
+async def give_up(wait: Callable[[], Awaitable[Any]], times: int) -> None:
+    """Have tasks wait that are cancelled before anything comes."""
+    for _ in range(times):
+        task = asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled(), task
 
 
 async def tell_scope(scope: dict[str, Any], query: dict[str, str], receive: Receive, send: Send) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 from typing import Any
 
@@ -118,6 +119,38 @@ class TestWell:
 
         run("asyncio", test())
         assert not caplog.records
+
+    def test_waits_that_are_cancelled_leave_nothing_behind(self, loop_name: str) -> None:
+        """An application may poll while it serves; and it hears of the shutdown all the same."""
+        grown: list[int] = []
+
+        async def poll(receive: Channel, times: int) -> None:
+            for _ in range(times):
+                task = asyncio.ensure_future(receive())
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait((task,))
+            gc.collect()
+
+        async def app(scope: Scope, receive: Channel, send: Channel) -> None:
+            await receive()
+            await send(COMPLETE)
+            await poll(receive, 10)
+            before = len(gc.get_objects())
+            await poll(receive, 1_000)
+            grown.append(len(gc.get_objects()) - before)
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+        async def test() -> None:
+            lifespan = Lifespan(app, "on")
+            await lifespan.startup()
+            while not grown:
+                await asyncio.sleep(0)
+            assert await lifespan.shutdown() is True
+
+        run(loop_name, test())
+        assert grown[0] < 100
 
 
 class TestWrongMessages:

@@ -51,7 +51,7 @@ async def receive(exchange: Exchange) -> Message:
         message = exchange.next_message()
         if message is not None:
             return message
-        await exchange.waiter()
+        await changed(exchange)
 
 
 async def send(exchange: Exchange, message: Message) -> None:
@@ -78,6 +78,17 @@ async def send_path(exchange: Exchange, path: Any) -> None:
 async def drained(exchange: Exchange) -> None:
     """Wait until the client has read enough. Raises ClientLeft where it never will."""
     while exchange.stream.writing_blocked and exchange.our_state < COMPLETE:
-        await exchange.waiter()
+        await changed(exchange)
     if exchange.our_state is CUT:
         raise ClientLeft
+
+
+async def changed(exchange: Exchange) -> None:
+    """Wait until something has changed. A cancelled wait leaves nothing behind: an application may poll, as
+    `asyncio.wait_for(receive(), …)` and Starlette's `is_disconnected()` do."""
+    waiter = exchange.waiter()
+    try:
+        await waiter
+    except BaseException:
+        exchange.discard_waiter(waiter)
+        raise

@@ -396,6 +396,12 @@ class Exchange:
         self._waiters.append(waiter)
         return waiter
 
+    def discard_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Forget a future of `waiter` that is awaited no more."""
+        waiters = self._waiters
+        if waiters is not None and waiter in waiters:
+            waiters.remove(waiter)
+
     def _wake(self) -> None:
         waiters = self._waiters
         if waiters:

@@ -9,7 +9,6 @@ know what carries it (`Carrier`), nor look at a clock: the carrier says when the
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -173,7 +172,7 @@ class Session(Exchange):
             self._receivers.append(receiver)
             try:
                 received = await receiver
-            except asyncio.CancelledError:
+            except BaseException:  # cancelled, or the coroutine was closed
                 self._put_back(receiver)
                 raise
             self._spare = receiver
