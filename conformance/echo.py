@@ -11,4 +11,4 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message["text"], "bytes": message["bytes"]})
+        await send({**message, "type": "websocket.send"})

@@ -49,7 +49,7 @@ async def talk(receive: Any, send: Any) -> None:
         while (message := await receive())["type"] == "websocket.receive":
             for other in list(present):
                 try:
-                    await other({"type": "websocket.send", "text": message["text"] or ""})
+                    await other({"type": "websocket.send", "text": message.get("text", "")})
                 except OSError:
                     present.discard(other)  # it has left
     finally:

@@ -223,7 +223,7 @@ class Play:
             assert {sent.opcode for sent in frames[closed[0] + 1 :]} <= {PONG}
         assert [sent.payload.decode() for sent in frames if sent.opcode == TEXT] == self.sent
         heard = [
-            message["bytes"] or message["text"] for message in self.heard if message["type"] == "websocket.receive"
+            message.get("bytes") or message["text"] for message in self.heard if message["type"] == "websocket.receive"
         ]
         assert heard == self.told[: len(heard)]
         ends = [message for message in self.heard if message["type"] == "websocket.disconnect"]

@@ -130,7 +130,7 @@ class TestHandshake:
             assert client.head().status == 101
             noted = events(server, name, 3)
             assert noted[1] == {"type": "websocket.connect"}
-            assert noted[2] == {"type": "websocket.receive", "text": "early", "bytes": None}
+            assert noted[2] == {"type": "websocket.receive", "text": "early"}
 
     @pytest.mark.parametrize(
         ("old", "new", "status"),
@@ -302,8 +302,22 @@ class TestMessages:
             assert events(server, name, 4)[1:] == [
                 "nothing came",
                 "go",
-                {"type": "websocket.receive", "text": "x", "bytes": None},
+                {"type": "websocket.receive", "text": "x"},
             ]
+
+    def test_a_message_has_the_one_key_that_is_meant(self, server: Process, name: str) -> None:
+        """Handed over to an application that waits, and from the queue."""
+        steps = [ACCEPTS, ("hear",), ("note", "waits"), ("hear",), ("hear",), ("wait", name), ("hear",), ("hear",)]
+        text, octets = {"type": "websocket.receive", "text": "a"}, {"type": "websocket.receive", "bytes": b"b"}
+        with Peer(server, "/", script=steps, name=name) as peer:
+            events(server, name, 2)
+            peer.send(frame(TEXT, b"a"))
+            events(server, name, 3)
+            peer.send(frame(BINARY, b"b"))
+            events(server, name, 4)
+            peer.send(frame(TEXT, b"a"), frame(BINARY, b"b"))
+            open_gate(server, name)
+            assert events(server, name, 6)[2:] == [text, octets, text, octets]
 
     def test_each_has_a_context_of_its_own(self, server: Process, name: str) -> None:
         """Messages arrive in callbacks of the loop, in other contexts."""

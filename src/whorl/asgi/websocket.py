@@ -177,9 +177,9 @@ class Session(Exchange):
                 raise
             self._spare = receiver
             if type(received) is str:
-                return {"type": "websocket.receive", "bytes": None, "text": received}
+                return {"type": "websocket.receive", "text": received}
             if received is not None:
-                return {"type": "websocket.receive", "bytes": received, "text": None}
+                return {"type": "websocket.receive", "bytes": received}
         ending = self._ending or Ending(ABNORMAL)
         return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
 
@@ -462,10 +462,11 @@ class Session(Exchange):
 
 
 def as_message(event: str | bytes) -> Message:
-    """A message of the peer as the application receives it."""
+    """A message of the peer as the application receives it: with the one key that is meant (ASGI WebSocket 2.5 allows
+    the other one as None, and applications exist that ask which key is there)."""
     if type(event) is str:
-        return {"type": "websocket.receive", "bytes": None, "text": event}
-    return {"type": "websocket.receive", "bytes": event, "text": None}
+        return {"type": "websocket.receive", "text": event}
+    return {"type": "websocket.receive", "bytes": event}
 
 
 Step = Callable[[Session, Message], None]
