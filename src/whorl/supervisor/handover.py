@@ -111,9 +111,7 @@ class Inheritance:
         inodes: list[tuple[int, int] | None] = []
         for descriptor, url, inherited, inode, leads_to in letter["sockets"]:
             os.set_inheritable(descriptor, False)
-            handle = socket.socket(fileno=descriptor)
-            handle.setblocking(False)
-            bounds.append(Bound(handle, url, inherited, None, leads_to))
+            bounds.append(Bound(socket.socket(fileno=descriptor), url, inherited, None, leads_to))
             inodes.append(None if inode is None else (inode[0], inode[1]))
         os.set_inheritable(letter["line"], False)
         return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds, inodes)

@@ -20,7 +20,7 @@ class Bound:
     """A bound socket.
 
     Attributes:
-        handle: the socket, not listening yet, or inherited.
+        handle: the socket, not listening yet, or inherited; never blocking.
         url: where clients find it.
         inherited: whether somebody else made it.
         inode: device and inode of a Unix socket's path that was made here.
@@ -33,6 +33,12 @@ class Bound:
     inherited: bool = False
     inode: tuple[int, int] | None = None
     leads_to: int | None = None
+
+    def __post_init__(self) -> None:
+        # Other processes share the socket's flags (open(2), open file description). An object made of a bare fd takes
+        # the socket for a blocking one, and its `dup()` makes that true for all of them (FIONBIO): another worker then
+        # sleeps in accept(2).
+        self.handle.setblocking(False)
 
     @property
     def is_unix(self) -> bool:

@@ -61,7 +61,6 @@ def inherit(descriptor: int) -> Bound:
     if handle.type != socket.SOCK_STREAM:
         handle.close()
         raise StartError(f"file descriptor {descriptor} is no stream socket: give one that was bound")
-    handle.setblocking(False)
     name = handle.getsockname()
     if isinstance(name, tuple) and not name[1]:
         handle.close()
