@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 
 from whorl.config import Config
-from whorl.supervisor.channel import Channel, Word, decode, encode
+from whorl.supervisor.channel import FROM_WORKER, TO_WORKER, Channel, Word, decode, encode
 from whorl.supervisor.source import Source
 from whorl.supervisor.supervisor import Supervisor
 from whorl.supervisor.worker import Phase, Worker
@@ -48,7 +48,7 @@ class Cast(Source):
         ours, theirs = socketpair()
         self.actors.append(Actor(1000 + len(self.actors)))
         self.ends.append(theirs)
-        self.workers.append(Worker(number, self.actors[-1], Channel(ours), now))
+        self.workers.append(Worker(number, self.actors[-1], Channel(ours, FROM_WORKER), now))
         return self.workers[-1]
 
 
@@ -101,7 +101,7 @@ class Stage:
         """What a worker was told."""
         self.ends[index].setblocking(False)
         try:
-            return [decode(line)[0] for line in self.ends[index].recv(65536).splitlines()]
+            return [decode(line, TO_WORKER)[0] for line in self.ends[index].recv(65536).splitlines()]
         except BlockingIOError:
             return []
 
@@ -258,6 +258,51 @@ class TestEnd:
         assert stage.told(0) == [Word.STOP, Word.NOW]
         stage.tend(3.0)
         assert stage.actors[0].signals == [signal.SIGKILL]
+
+
+class TestMalformed:
+    @pytest.mark.parametrize("line", [b"5", b"null", b'["alive"]', b'["draining",1]', b"\xff"])
+    def test_one_line_is_logged_and_that_worker_is_replaced(
+        self, stages: list[Stage], caplog: pytest.LogCaptureFixture, line: bytes
+    ) -> None:
+        stage = a_stage(stages)
+        logging.getLogger(LOGGER).addHandler(caplog.handler)
+        try:
+            for _ in range(3):
+                stage.ends[0].send(line + b"\n")
+                stage.supervisor._hear(stage.workers[0])
+                stage.tend()
+        finally:
+            logging.getLogger(LOGGER).removeHandler(caplog.handler)
+        said = [record.getMessage() for record in caplog.records]
+        assert len({text for text in said if "malformed" in text}) == 1, said
+        assert len(stage.actors) == 3, "one successor"
+        assert stage.told(0) == [], "until that is ready, the old one serves, and is still heard"
+        assert stage.told(1) == []
+        stage.ready(2)
+        assert stage.told(0) == [Word.RETIRE]
+        assert stage.told(1) == []
+        assert [actor.signals for actor in stage.actors] == [[], [], []]
+
+    def test_a_start_that_can_no_longer_be_understood_has_failed(self, stages: list[Stage]) -> None:
+        stage = a_stage(stages)
+        stage.supervisor._restart()
+        stage.tend()
+        stage.ends[2].send(b"hello\n")
+        stage.supervisor._hear(stage.workers[2])
+        assert stage.actors[2].signals == [signal.SIGKILL]
+        stage.ends_with(2, -signal.SIGKILL)
+        assert stage.serving() == [0, 1]
+
+    def test_what_a_worker_says_at_the_wrong_time_changes_nothing(self, stages: list[Stage]) -> None:
+        stage = a_stage(stages)
+        stage.says(0, Word.STACK, "no one has asked")
+        stage.says(0, Word.SPENT, "enough")
+        stage.ready(2)
+        stage.ready(0)
+        stage.tend(1.0)
+        assert stage.serving() == [1, 2]
+        assert stage.actors[0].signals == []
 
 
 class TestHealth:

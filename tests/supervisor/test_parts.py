@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from whorl.supervisor.backoff import Backoff
-from whorl.supervisor.channel import Channel, Word, encode
+from whorl.supervisor.channel import (
+    FROM_FORK_SERVER,
+    FROM_NEW_SERVER,
+    FROM_WORKER,
+    LINE_LIMIT_BYTES,
+    TO_FORK_SERVER,
+    TO_WORKER,
+    Channel,
+    MalformedMessage,
+    Messages,
+    Word,
+    decode,
+    encode,
+)
 from whorl.supervisor.cores import available_cores
 
 
@@ -66,7 +79,7 @@ class TestChannel:
     @pytest.fixture
     def ends(self) -> tuple[Channel, socket.socket]:
         ours, theirs = socket.socketpair()
-        return Channel(ours), theirs
+        return Channel(ours, FROM_WORKER), theirs
 
     def test_lines_come_whole_however_they_are_cut(self, ends: tuple[Channel, socket.socket]) -> None:
         channel, worker = ends
@@ -93,9 +106,53 @@ class TestChannel:
         channel.close()
         worker.close()
 
-    def test_what_is_no_line_of_ours_ends_it(self, ends: tuple[Channel, socket.socket]) -> None:
+    def test_a_malformed_line_is_dropped_and_the_first_one_kept(self, ends: tuple[Channel, socket.socket]) -> None:
         channel, worker = ends
-        worker.send(b"hello\n")
-        assert channel.hear() == ([], False)
+        worker.send(encode(Word.DRAINING) + b"hello\n" + b"5\n" + encode(Word.DRAINING))
+        assert channel.hear() == ([(Word.DRAINING, []), (Word.DRAINING, [])], True)
+        assert str(channel.malformed) == "b'hello'"
         channel.close()
         worker.close()
+
+    def test_bytes_without_an_end_of_line_are_dropped_at_a_bound(self, ends: tuple[Channel, socket.socket]) -> None:
+        channel, worker = ends
+        worker.setblocking(False)
+        piece, sent = b"x" * 65536, 0
+        while channel.malformed is None and sent <= 2 * LINE_LIMIT_BYTES:
+            try:
+                sent += worker.send(piece)
+            except BlockingIOError:
+                assert channel.hear() == ([], True)
+        assert LINE_LIMIT_BYTES < sent < 2 * LINE_LIMIT_BYTES
+        channel.close()
+        worker.close()
+
+
+ODD_LINES = [
+    *(b"", b"hello", b"5", b"null", b"true", b"{}", b"[]", b"[[]]", b"[null]", b'"alive"', b"\xff\xfe", b"[" * 100_000),
+    *(b'["alive"]', b'["alive",1]', b'["alive","1","2"]', b'["alive",1,-1]', b'["alive",1,2,3]', b'["alive",1,1e400]'),
+    *(b'["alive",true,1]', b'["alive",1,' + b"9" * 5000 + b"]", b'["draining",1]', b'["ready"]', b'["ready",1,2,3]'),
+    *(b'["ready","a","b","c"]', b'["ready","a","b",[1]]', b'["spent"]', b'["spent",null]', b'["stack",["a"]]'),
+    *(b'["last words","a"]', b'["last words",[1]]', b'["born",1]', b'["born",1,0]', b'["born",1,-1]', b'["unborn",1]'),
+    *(b'["letter"]', b'["letter",5]', b'["retire"]', b'["retire",1]', b'["stop",1]', b'["now",[]]', b'["bear",1,2]'),
+    *(b'["bear",1,["a"]]', b'["bear",-1,[]]', b'["ALIVE",1,2]'),
+]
+
+
+class TestMessages:
+    """An application can write to any fd of its process, so each line is checked before it is believed."""
+
+    @pytest.mark.parametrize("messages", [FROM_WORKER, FROM_FORK_SERVER, FROM_NEW_SERVER, TO_WORKER, TO_FORK_SERVER])
+    def test_odd_lines(self, messages: Messages) -> None:
+        for line in ODD_LINES:
+            if line == b'["ready"]' and not messages.get(Word.READY, ["worker"]):
+                continue  # a fork server and a new server say this
+            with pytest.raises(MalformedMessage) as raised:
+                decode(line, messages)
+            assert len(str(raised.value)) < 500
+
+    def test_a_word_of_another_end(self) -> None:
+        with pytest.raises(MalformedMessage):
+            decode(encode(Word.STOP), FROM_WORKER)
+        with pytest.raises(MalformedMessage):
+            decode(encode(Word.BEAR, 1, [2]), TO_WORKER)

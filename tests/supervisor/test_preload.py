@@ -19,7 +19,7 @@ from tests.supervisor.workers import alive, ask, children, lines, send, until, w
 from whorl.config import Config
 from whorl.errors import ConfigError
 from whorl.platform import Platform
-from whorl.supervisor.channel import Channel, Word, encode
+from whorl.supervisor.channel import FROM_FORK_SERVER, Channel, Word, encode
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.nursery import Nursery
 
@@ -248,7 +248,7 @@ def test_no_room_for_another_process() -> None:
     """The nursery cannot fork: the worker has failed, and says why."""
     ours, theirs = socket.socketpair()
     with subprocess.Popen(["sleep", "60"]) as process, theirs:
-        nursery = Nursery(process, Channel(ours))
+        nursery = Nursery(process, Channel(ours, FROM_FORK_SERVER))
         worker = nursery.bear(Letter(1, Config("m:a", workers=2), (), (), 1.0, None), 0.0)
         assert nursery.has_unborn
         assert worker.process.poll() is None
@@ -259,6 +259,20 @@ def test_no_room_for_another_process() -> None:
         assert not nursery.has_unborn
         process.kill()
         worker.channel.close()
+        nursery.channel.close()
+
+
+@pytest.mark.parametrize("line", [b"5", b'["born",7]', b'["born",7,-1]', b'["ready","m:a","asyncio",[]]'])
+def test_a_malformed_message_ends_the_nursery_and_no_other_process(line: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen(["sleep", "60"]) as process, theirs:
+        nursery = Nursery(process, Channel(ours, FROM_FORK_SERVER))
+        theirs.send(encode(Word.BORN, 12345, 1) + encode(Word.UNBORN, 12345, "a number that was never asked for"))
+        assert nursery.hear()
+        theirs.send(line + b"\n" + encode(Word.READY))
+        assert not nursery.hear()
+        assert nursery.is_ready
+        process.kill()
         nursery.channel.close()
 
 

@@ -154,6 +154,7 @@ class Reloader:
         worker.channel.say(Word.STOP)
 
     def _hear(self, worker: Worker) -> None:
+        was_sound = worker.channel.malformed is None
         heard, worker.is_connected = worker.channel.hear()
         for word, items in heard:
             if word is Word.READY and worker.phase is Phase.STARTING:
@@ -164,6 +165,8 @@ class Reloader:
                 self._stop(worker)
             elif word is Word.LAST_WORDS:
                 worker.last_words = "; ".join(items[0])
+        if was_sound and worker.channel.malformed is not None:
+            self.logger.error("the server sent a malformed message: %s", worker.channel.malformed)
         if worker.is_connected:
             worker.channel.flush()
             wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.is_full else 0)

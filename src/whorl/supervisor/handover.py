@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from whorl.config import Config
 from whorl.server.sockets import Bound, bind
-from whorl.supervisor.channel import Channel, Word
+from whorl.supervisor.channel import FROM_NEW_SERVER, Channel, Word
 
 __all__ = ["Handover", "Inheritance"]
 
@@ -66,11 +66,15 @@ class Handover:
             raise
         finally:
             theirs.close()
-        return cls(process, Channel(ours))
+        return cls(process, Channel(ours, FROM_NEW_SERVER))
 
-    def is_ready(self) -> bool:
-        """Read what it has said, and whether that is that it serves."""
-        return any(word is Word.READY for word, _ in self.channel.hear()[0])
+    def is_ready(self) -> bool | None:
+        """Read what it has said: whether it serves; None where it has yet to say so."""
+        heard, is_open = self.channel.hear()
+        if self.channel.malformed is not None:
+            self.process.terminate()  # it may serve already, and does not know that this server stays
+            return False
+        return bool(heard) or (None if is_open else False)
 
     def __str__(self) -> str:
         return f"the new server (process {self.process.pid})"
@@ -89,7 +93,7 @@ class Inheritance:
     def __init__(
         self, line: socket.socket, places: str, bounds: list[Bound], inodes: list[tuple[int, int] | None]
     ) -> None:
-        self._channel = Channel(line)
+        self._channel = Channel(line, {})
         self._places = places
         self._bounds = bounds
         self._inodes = inodes

@@ -28,7 +28,7 @@ from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.platform import peer_is_gone
 from whorl.server.run import import_application, leave_process
-from whorl.supervisor.channel import Word, decode, encode
+from whorl.supervisor.channel import TO_FORK_SERVER, MalformedMessage, Word, decode, encode
 from whorl.supervisor.kinship import die_with_parent
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.main import be_a_worker, deafen
@@ -59,7 +59,8 @@ class Orders:
 
     def next(self) -> tuple[Word, list[Any], list[int]] | None:
         """Wait for the next line: its word, its items, and the descriptors that came with it. None when the supervisor
-        has died. Descriptors come with their own line, because more is only read when no whole line is left."""
+        has died or cannot be understood. Descriptors come with their own line, because more is only read when no whole
+        line is left."""
         while b"\n" not in self._coming:
             try:
                 octets, descriptors, _, _ = socket.recv_fds(
@@ -72,7 +73,12 @@ class Orders:
             self._coming += octets
             self._descriptors += descriptors
         line, _, self._coming = self._coming.partition(b"\n")
-        word, items = decode(line)
+        try:
+            word, items = decode(line, TO_FORK_SERVER)
+        except MalformedMessage as error:
+            # It may have been the order for a worker. The supervisor starts another fork server, and asks that.
+            logging.getLogger(ERROR_LOGGER).error("a malformed message from the supervisor: %s", error)
+            return None
         came: list[int] = []
         if word is Word.BEAR:
             came, self._descriptors = self._descriptors, []

@@ -75,6 +75,9 @@ class Nurseries(Source):
             wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if nursery.channel.is_full else 0)
             self._selector.modify(nursery.channel.handle, wants, partial(self._hear, nursery))
         else:
+            if nursery.channel.malformed is not None:
+                words = (nursery, nursery.channel.malformed)
+                logging.getLogger(ERROR_LOGGER).error("%s sent a malformed message: %s", *words)
             self._hang_up(nursery)
 
     def _hang_up(self, nursery: Nursery) -> None:

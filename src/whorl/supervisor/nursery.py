@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from whorl.supervisor.channel import Channel, Word
+from whorl.supervisor.channel import FROM_FORK_SERVER, FROM_WORKER, Channel, Word
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.worker import Worker, launch, manner_of_death
 
@@ -103,7 +103,7 @@ class Nursery:
         Raises:
             OSError: the system has no room for another process.
         """
-        nursery = cls(*launch("nurse", (), directory))
+        nursery = cls(*launch("nurse", FROM_FORK_SERVER, (), directory))
         nursery.channel.say(Word.LETTER, letter.sealed())
         return nursery
 
@@ -123,7 +123,7 @@ class Nursery:
         """
         ours, theirs = socket.socketpair()
         ward = Ward(self)
-        worker = Worker(letter.number, ward, Channel(ours), now)
+        worker = Worker(letter.number, ward, Channel(ours, FROM_WORKER), now)
         places = [place.descriptor for place in letter.places]
         self._asked += 1
         try:
@@ -139,13 +139,13 @@ class Nursery:
         return worker
 
     def hear(self) -> bool:
-        """Take note of what it says. Returns whether it may say more."""
+        """Take note of what it says. Returns whether it may say more; after a malformed message it may not, because
+        that can have been the number of a worker."""
         heard, is_open = self.channel.hear()
         for word, items in heard:
-            if word in ON_WORD:
-                ON_WORD[word](self, *items)
+            ON_WORD[word](self, *items)
         self.channel.flush()
-        return is_open
+        return is_open and self.channel.malformed is None
 
     def poll(self) -> int | None:
         """How it ended; None as long as it has not. What it said last has been heard then."""
@@ -162,9 +162,12 @@ class Nursery:
         self.is_ready = True
 
     def _hear_born(self, number: int, pid: int) -> None:
-        self._unborn.pop(number)[1].born(pid)
+        if number in self._unborn:
+            self._unborn.pop(number)[1].born(pid)
 
     def _hear_unborn(self, number: int, reason: str) -> None:
+        if number not in self._unborn:
+            return
         worker, ward = self._unborn.pop(number)
         worker.last_words = f"no process can be forked: {reason}"
         ward.returncode = -signal.SIGKILL

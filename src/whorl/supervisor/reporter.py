@@ -10,6 +10,7 @@ The thread sleeps in recv(2) and costs nothing meanwhile. Called by `server` as 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -24,7 +25,7 @@ from whorl.platform import HERE
 from whorl.server.keeper import Keeper
 from whorl.server.server import Server
 from whorl.server.sockets import Bound
-from whorl.supervisor.channel import Word, decode, encode
+from whorl.supervisor.channel import TO_WORKER, MalformedMessage, Word, decode, encode
 from whorl.supervisor.letter import Letter
 
 __all__ = ["Line", "Reporter"]
@@ -47,6 +48,7 @@ class Line:
         self._handle = handle
         self._reader = handle.makefile("rb")
         self._lock = threading.Lock()
+        self._has_complained = False
 
     def say(self, word: Word, *items: Any) -> None:
         """Say a line. Who would hear it may have died: then it is lost, and the thread knows."""
@@ -68,12 +70,21 @@ class Line:
                 pass
 
     def next(self) -> tuple[Word, list[Any]] | None:
-        """Wait for the parent's next line; None when it has died."""
-        try:
-            line = self._reader.readline()
-        except OSError:
-            return None
-        return decode(line) if line.endswith(b"\n") else None
+        """Wait for the parent's next line; None when it has died. A malformed line is logged once and dropped: the
+        application may have read a part of it, from an fd that is not its own."""
+        while True:
+            try:
+                line = self._reader.readline()
+            except OSError:
+                return None
+            if not line.endswith(b"\n"):
+                return None
+            try:
+                return decode(line, TO_WORKER)
+            except MalformedMessage as error:
+                if not self._has_complained:
+                    self._has_complained = True
+                    logging.getLogger(logs.ERROR_LOGGER).error("a malformed message from the parent: %s", error)
 
 
 class Reporter(Keeper):

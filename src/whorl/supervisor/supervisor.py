@@ -177,11 +177,13 @@ class Supervisor:
     # What happened
 
     def _hear(self, worker: Worker) -> None:
+        was_sound = worker.channel.malformed is None
         heard, worker.is_connected = worker.channel.hear()
         for word, items in heard:
             worker.heard = monotonic()
-            if word in ON_WORD:
-                ON_WORD[word](self, worker, *items)
+            ON_WORD[word](self, worker, *items)
+        if was_sound and worker.channel.malformed is not None:
+            self._hear_malformed(worker)
         worker.channel.flush()
         if worker.is_connected:
             wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.is_full else 0)
@@ -191,7 +193,21 @@ class Supervisor:
             # It is about to end, which takes no time. If it does not, nobody could tell whether it lives.
             worker.kill_at = min(worker.kill_at or inf, monotonic() + STARTING_SECONDS)
 
+    def _hear_malformed(self, worker: Worker) -> None:
+        """Have the worker replaced: what it wanted to say may be lost."""
+        self.logger.error("%s sent a malformed message: %s", worker, worker.channel.malformed)
+        if worker.phase is Phase.STARTING:  # this may have been that it is ready
+            worker.last_words = worker.last_words or "it sent a malformed message"
+            worker.send_signal(signal.SIGKILL)
+            return
+        self._mark(worker, "its messages can no longer be trusted")
+        post = self._post_of(worker)
+        if post is not None:
+            post.backoff.failed(worker.heard)  # the next worker may do the same
+
     def _hear_ready(self, worker: Worker, name: str, loop: str, urls: list[str]) -> None:
+        if worker.phase is not Phase.STARTING:
+            return
         worker.phase = Phase.SERVING
         self._source.ready(worker)
         lifetime_seconds = self.config.limit_worker_lifetime
@@ -245,6 +261,8 @@ class Supervisor:
         self._retire(worker)
 
     def _hear_stack(self, worker: Worker, stack: str) -> None:
+        if not worker.asked_stack:
+            return
         self.logger.error("%s is held up here:\n%s", worker, stack)
         worker.kill_at = monotonic()
 
@@ -503,13 +521,17 @@ class Supervisor:
 
     def _hear_handover(self, handover: Handover) -> None:
         """The new server serves, or has failed: then this one stays."""
-        self._selector.unregister(handover.channel.handle)
         is_ready = handover.is_ready()
+        if is_ready is None:
+            return
+        self._selector.unregister(handover.channel.handle)
         handover.channel.close()
         self._handover = None
         if self._ends:
             return
         if not is_ready:
+            if handover.channel.malformed is not None:
+                self.logger.error("%s sent a malformed message: %s", handover, handover.channel.malformed)
             self.logger.error("%s could not start: this one stays", handover)
             self._failed_handovers.append(handover)
             return

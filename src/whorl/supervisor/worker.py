@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from whorl import version
-from whorl.supervisor.channel import Channel, Word
+from whorl.supervisor.channel import FROM_WORKER, Channel, Messages, Word
 from whorl.supervisor.letter import Letter
 
 __all__ = ["Phase", "Process", "Worker", "launch", "manner_of_death", "start"]
@@ -122,19 +122,24 @@ def start(letter: Letter, directory: str, now: float, stdin: int | None = subpro
     Raises:
         OSError: the system has no room for another process.
     """
-    process, channel = launch("main", [place.descriptor for place in letter.places], directory, stdin)
+    process, channel = launch("main", FROM_WORKER, [place.descriptor for place in letter.places], directory, stdin)
     worker = Worker(letter.number, process, channel, now)
     worker.channel.say(Word.LETTER, letter.sealed())
     return worker
 
 
 def launch(
-    module: str, descriptors: Sequence[int], directory: str, stdin: int | None = subprocess.DEVNULL
+    module: str,
+    messages: Messages,
+    descriptors: Sequence[int],
+    directory: str,
+    stdin: int | None = subprocess.DEVNULL,
 ) -> tuple[subprocess.Popen[bytes], Channel]:
     """Start a fresh interpreter, and have a channel to it.
 
     Args:
         module: of this package, whose `main` it calls.
+        messages: what it may say.
         descriptors: what it inherits.
         directory: where it works.
         stdin: its standard input, as `subprocess` has it; None is our own.
@@ -160,7 +165,7 @@ def launch(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-    return process, Channel(ours)
+    return process, Channel(ours, messages)
 
 
 def interpreter_options() -> Iterable[str]:
