@@ -115,6 +115,14 @@ def test_what_is_malformed_is_refused(octets: bytes) -> None:
         read_preamble(octets)
 
 
+def test_a_second_checksum_is_refused_and_not_computed() -> None:
+    """Each costs as much as the whole preamble is long, and a thousand fit into it, all of which can be right."""
+    data = binary(V4 + tlv(0x03, bytes(4)) + tlv(0x03, bytes(4)))
+    checksum = struct.pack("!I", crc32c(data))
+    with pytest.raises(MalformedPreamble, match="two checksums"):
+        read_preamble(data[:-11] + checksum + data[-7:])
+
+
 def test_the_checksum_is_that_of_the_standard() -> None:
     assert crc32c(b"123456789") == 0xE3069283
 

@@ -43,11 +43,12 @@ REG_NAME: Final = b"-._~%!$&'()*+;=" + DIGITS + ALPHA
 IPV6_ADDRESS: Final = HEX + b":."
 
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ) (RFC 9112 section 7.1.1), a value being a
-# token or a quoted-string (RFC 9110 section 5.6.4). Rare and short, so a pattern may say it.
+# token or a quoted-string (RFC 9110 section 5.6.4). Rare and short, so a pattern may say it. Possessive, so that what
+# does not match is not tried again in pieces.
 CHUNK_EXT: Final = re.compile(
-    rb"""(?: [ \t]* ; [ \t]* TOKEN+ (?: [ \t]* = [ \t]* (?: TOKEN+ | " (?: QDTEXT | \\ QUOTED )* " ) )? )*""".replace(
-        b"TOKEN", b"[%b]" % re.escape(TOKEN)
-    )
+    rb"""(?: [ \t]*+ ; [ \t]*+ TOKEN++ (?: [ \t]*+ = [ \t]*+
+            (?: TOKEN++ | " QDTEXT*+ (?: \\ QUOTED QDTEXT*+ )* " )
+        )? )*""".replace(b"TOKEN", b"[%b]" % re.escape(TOKEN))
     .replace(b"QDTEXT", rb"[\t\x20-\x21\x23-\x5B\x5D-\x7E\x80-\xFF]")
     .replace(b"QUOTED", rb"[\t\x20-\x7E\x80-\xFF]"),
     re.VERBOSE,

@@ -203,7 +203,8 @@ class RequestReader:
             raise Refusal(414, "The request line is too long (RFC 9112 section 3).")
         if line_end < 0:
             return
-        check_request_line(buffer[at:line_end])
+        if line_end >= self._sought:  # else it was checked when it had come, and not for each piece of the fields
+            check_request_line(buffer[at:line_end])
         section_limit = line_end + limits.header_section_bytes
         if 0 <= bare_newline <= section_limit:
             raise bare_lf()

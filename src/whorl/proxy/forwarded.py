@@ -25,14 +25,17 @@ FORWARDED = b"forwarded"
 # forwarded-pair = token "=" ( token / quoted-string ) (RFC 7239 section 4). White space around the semicolon is not in
 # its grammar, but in many servers' output, and has one meaning only. Colon and brackets are not in `token`, but are
 # found unquoted as well; they are taken for the same reason.
+# Possessive: two runs of white space stand side by side where there is no pair, and backtracking would try every way to
+# divide the white space between the two (4000 spaces took 0.16 s).
 PAIR = re.compile(
-    r"""[ \t]* (?: (?P<name> [!#$%&'*+.^_`|~0-9A-Za-z-]+ ) = (?:
-            (?P<token> [!#$%&'*+.^_`|~0-9A-Za-z:\[\]-]+ )
-          | " (?P<quoted> (?: [\t \x21\x23-\x5B\x5D-\x7E\x80-\xFF] | \\[\t -\x7E\x80-\xFF] )* ) "
-        ) )? [ \t]* (?: ; | \Z )""",
+    r"""[ \t]*+ (?: (?P<name> [!#$%&'*+.^_`|~0-9A-Za-z-]++ ) = (?:
+            (?P<token> [!#$%&'*+.^_`|~0-9A-Za-z:\[\]-]++ )
+          | " (?P<quoted> QDTEXT*+ (?: \\[\t -\x7E\x80-\xFF] QDTEXT*+ )* ) "
+        ) )? [ \t]*+ (?: ; | \Z )""".replace("QDTEXT", r"[\t \x21\x23-\x5B\x5D-\x7E\x80-\xFF]"),
     re.VERBOSE,
 )
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+BACKSLASH = 0x5C
 
 
 class Malformed(Exception):
@@ -97,22 +100,29 @@ def elements(value: bytes) -> Iterator[str]:
     Raises:
         Malformed: at a quote that nobody opened.
     """
-    end = at = len(value)
+    end = at = comma = quote = len(value)
     while end >= 0:
-        comma, quote = value.rfind(b",", 0, at), value.rfind(b'"', 0, at)
+        # Both are found from where they were last found: each byte is searched once for either.
+        if comma >= at:
+            comma = value.rfind(b",", 0, at)
+        if quote >= at:
+            quote = value.rfind(b'"', 0, at)
         if comma >= quote:
             yield value[comma + 1 : end].decode("latin-1")
             end = at = comma
         else:
-            at = opening_quote(value, quote)
+            at = quote = opening_quote(value, quote)
 
 
 def opening_quote(value: bytes, closing: int) -> int:
-    """Where the quoted-string begins that ends with this quote."""
+    """Where the quoted-string begins that ends with this quote: a quote behind an odd number of backslashes is part of
+    it."""
     at = closing
     while (at := value.rfind(b'"', 0, at)) >= 0:
-        before = value[:at]
-        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+        start = at
+        while start > 0 and value[start - 1] == BACKSLASH:
+            start -= 1
+        if (at - start) % 2 == 0:
             return at
     raise Malformed
 

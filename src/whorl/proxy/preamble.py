@@ -156,7 +156,7 @@ def plain(packed: bytes) -> str:
 def read_facts(octets: bytes, start: int) -> tuple[dict[str, Any], bool]:
     """What stands behind the addresses."""
     facts: dict[str, Any] = {}
-    over_tls = False
+    over_tls = has_checksum = False
     for kind, at, content in type_length_values(octets, start, len(octets)):
         if kind in NAMES:
             facts[NAMES[kind]] = content
@@ -169,6 +169,10 @@ def read_facts(octets: bytes, start: int) -> tuple[dict[str, Any], bool]:
                 if part in SSL_NAMES:
                     facts[SSL_NAMES[part]] = value
         elif kind == CRC32C:
+            # One at most: each reads the whole preamble, and a thousand fit into it.
+            if has_checksum:
+                raise MalformedPreamble("there are two checksums")
+            has_checksum = True
             if len(content) != 4 or crc32c(octets[:at] + bytes(4) + octets[at + 4 :]) != int.from_bytes(content, "big"):
                 raise MalformedPreamble("the checksum is wrong")
         elif kind != NOOP:
@@ -187,10 +191,18 @@ def type_length_values(octets: bytes, at: int, end: int) -> Iterator[tuple[int, 
 
 
 def crc32c(octets: bytes) -> int:
-    """The checksum of RFC 4960 appendix B. Rare, and once for a connection: bit by bit will do."""
+    """The checksum of RFC 4960 appendix B."""
     value = 0xFFFFFFFF
     for octet in octets:
-        value ^= octet
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        value = value >> 8 ^ CRC32C_TABLE[(value ^ octet) & 0xFF]
     return value ^ 0xFFFFFFFF
+
+
+def crc32c_of_byte(value: int) -> int:
+    """What one byte adds to the checksum, bit by bit."""
+    for _ in range(8):
+        value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+    return value
+
+
+CRC32C_TABLE = [crc32c_of_byte(value) for value in range(256)]

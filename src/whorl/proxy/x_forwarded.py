@@ -24,7 +24,7 @@ FOR, PROTO, HOST, PORT, PREFIX = (b"x-forwarded-" + part for part in (b"for", b"
 
 # An absolute path of plain segments. One that began with "//" would make a redirect of the application's lead to
 # another host.
-PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+;=:@-]+)+/?|/", re.ASCII)
+PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+;=:@-]++)+/?|/", re.ASCII)
 PREFIX_CHARACTERS = 256
 
 

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 
 __all__ = ["TOKEN", "Extension", "parse_extensions"]
 
-# token = 1*tchar (RFC 9110 section 5.6.2)
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# token = 1*tchar (RFC 9110 section 5.6.2). Possessive, as is all white space here: what does not match is not tried
+# again in pieces.
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
 # extension-list  = 1#extension
 # extension       = extension-token *( ";" extension-param )
 # extension-param = token [ "=" (token | quoted-string) ], where the quoted-string holds a token too
 EXTENSION = re.compile(
-    rf"""[ \t]* ({TOKEN}) ( (?: [ \t]* ; [ \t]* {TOKEN} (?: [ \t]* = [ \t]* (?: {TOKEN} | "{TOKEN}" ) )? )* ) [ \t]*""",
+    rf"""[ \t]*+ ({TOKEN}) (
+            (?: [ \t]*+ ; [ \t]*+ {TOKEN} (?: [ \t]*+ = [ \t]*+ (?: {TOKEN} | "{TOKEN}" ) )? )*
+        ) [ \t]*+""",
     re.VERBOSE,
 )
-PARAMETER = re.compile(rf""";[ \t]* ({TOKEN}) (?: [ \t]* = [ \t]* "?({TOKEN})"? )?""", re.VERBOSE)
+PARAMETER = re.compile(rf""";[ \t]*+ ({TOKEN}) (?: [ \t]*+ = [ \t]*+ "?({TOKEN})"? )?""", re.VERBOSE)
 
 
 @dataclass(frozen=True, slots=True)
