@@ -16,6 +16,9 @@ from whorl.proxy.trust import read_address
 __all__ = ["HostList", "split_host"]
 
 REMEMBERED_HOSTS = 1024
+# A name in DNS has 253 bytes; a dot at its end and a port make 260. A Host may have 64 KiB, and the cache held 60 MB of
+# those.
+MAX_CACHED_HOST_BYTES = 260
 
 
 class HostList:
@@ -44,9 +47,10 @@ class HostList:
             name = name_of(host)
             # A leading dot would be an empty label: ".example.org" is below nothing.
             known = name in self._exact or (name.endswith(self._suffixes) and name[:1] != ".")
-            if len(self._known) >= REMEMBERED_HOSTS:
-                self._known.clear()
-            self._known[host] = known
+            if len(host) <= MAX_CACHED_HOST_BYTES:
+                if len(self._known) >= REMEMBERED_HOSTS:
+                    self._known.clear()
+                self._known[host] = known
         return known
 
 

@@ -22,6 +22,8 @@ UNIX = "unix"
 MAPPED_BITS = 96
 
 REMEMBERED_ADDRESSES = 1024
+# An IPv6 address with the name of an interface as its zone has 61 characters.
+MAX_CACHED_ADDRESS_CHARACTERS = 64
 
 
 def read_address(text: str) -> Address | None:
@@ -67,14 +69,15 @@ class Trust:
         return any(address in network for network in self._networks)
 
     def admits_peer(self, host: str) -> bool:
-        """The same for the text of an address that a socket told; answers are remembered, up to a number."""
+        """The same for the text of an address that a socket told; answers are remembered, a bounded number."""
         known = self._known.get(host)
         if known is None:
             address = read_address(host)
             known = self.everybody or (address is not None and self.admits(address))
-            if len(self._known) >= REMEMBERED_ADDRESSES:
-                self._known.clear()
-            self._known[host] = known
+            if len(host) <= MAX_CACHED_ADDRESS_CHARACTERS:
+                if len(self._known) >= REMEMBERED_ADDRESSES:
+                    self._known.clear()
+                self._known[host] = known
         return known
 
 
