@@ -16,6 +16,7 @@ import pytest
 
 from tests.harness import read_response, serve
 from tests.server.client import get
+from tests.server.peer import upgrade
 
 NGINX, HAPROXY = shutil.which("nginx"), shutil.which("haproxy")
 PATIENCE_SECONDS = 10.0
@@ -111,6 +112,25 @@ def test_nginx(over: str, tmp_path: Path) -> None:
     assert (scope["scheme"], scope["root_path"], scope["path"]) == ("https", "/api", "/api/scope")
     assert (b"host", b"a:8443") in scope["headers"]
     assert scope["extensions"]["whorl.proxy"]["host"] == b"inside"
+
+
+@pytest.mark.skipif(
+    NGINX is None, reason="BEHIND NGINX IS NOT TESTED: it is not installed (apt-get install nginx-light)"
+)
+def test_a_websocket_through_nginx_without_what_it_needs_gets_a_hint(tmp_path: Path) -> None:
+    with serve("tests.apps:app", timeout_first_byte=1) as server:
+        port = free_port()
+        conf = tmp_path / "nginx.conf"
+        text = NGINX_CONF.format(folder=tmp_path, port=port, to=f"http://127.0.0.1:{server.port}")
+        conf.write_text(text.replace("proxy_http_version 1.1;", "proxy_http_version 1.0;"))
+        with (
+            running([str(NGINX), "-c", str(conf), "-p", str(tmp_path), "-e", "stderr"], port),
+            socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as client,
+        ):
+            client.sendall(upgrade("/"))
+            status, _, _ = read_response(client)
+        assert status == 200
+        server.wait_for_line("a WebSocket handshake came without Upgrade")
 
 
 @pytest.mark.skipif(

@@ -13,7 +13,7 @@ import pytest
 from tests.harness import Process, serve
 from tests.server.client import Client, get
 from tests.server.conftest import Pool, watched
-from tests.server.peer import Peer
+from tests.server.peer import Peer, upgrade
 
 WHOLE = (
     "X-Forwarded-For: 6.6.6.6, 192.0.2.43:4711",
@@ -163,6 +163,48 @@ def test_each_worker_has_its_own_count(loop_name: str) -> None:
         for found in re.finditer(r"malformed so far: (\d+) values.*process (\d+)", "\n".join(server.stderr)):
             counts[found[2]] = int(found[1])
         assert sum(counts.values()) == 10
+
+
+class TestLostUpgrade:
+    """A WebSocket handshake of which a proxy passes on all but Upgrade gets a hint in the log."""
+
+    HINT = "a WebSocket handshake came without Upgrade"
+    KEY = ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
+
+    def hints(self, server: Process) -> int:
+        assert server.stop() == 0
+        return sum(self.HINT in line for line in server.stderr)
+
+    @pytest.mark.parametrize(
+        ("version", "lines"),
+        [
+            ("1.1", ()),  # proxy_http_version 1.1 alone
+            ("1.0", ("Connection: close",)),  # nothing, as nginx did by default until 1.29.7
+            ("1.0", ("Connection: upgrade", "Upgrade: websocket")),  # both fields, and not the version
+            ("1.1", ("Connection: close", "Upgrade: websocket")),
+        ],
+    )
+    def test_is_said_once(self, loop_name: str, version: str, lines: tuple[str, ...]) -> None:
+        with serve("tests.apps:app", loop=loop_name, timeout_first_byte=1) as server:
+            for _ in range(2):
+                with Client(server) as client:
+                    assert client.ask(get("/", *self.KEY, *lines, version=version)).status == 200
+            assert "proxy_http_version 1.1" in server.wait_for_line(self.HINT)
+            with Client(server) as client:
+                assert client.ask(get("/", *self.KEY, *lines, version=version)).status == 200
+            assert self.hints(server) == 1
+
+    def test_is_not_said_of_handshakes_or_where_none_is_served(self, loop_name: str) -> None:
+        with serve("tests.apps:app", loop=loop_name, timeout_first_byte=1) as server:
+            with Client(server) as client:
+                assert client.send(upgrade()).head().status == 101
+            with Client(server) as client:
+                assert client.ask(get()).status == 200
+            assert self.hints(server) == 0
+        with serve("tests.apps:app", loop=loop_name, timeout_first_byte=1, ws="none") as server:
+            with Client(server) as client:
+                assert client.ask(get("/", *self.KEY)).status == 200
+            assert self.hints(server) == 0
 
 
 class TestAllowedHosts:

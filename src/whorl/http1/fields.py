@@ -25,6 +25,7 @@ __all__ = [
     "TE",
     "TRANSFER_ENCODING",
     "UPGRADE",
+    "WEBSOCKET_KEY",
     "Field",
     "FieldLines",
 ]
@@ -42,7 +43,8 @@ TE: Final = 5
 UPGRADE: Final = 6
 PROXIED: Final = 7
 CLOSE: Final = 8  # Connection: close, and nothing else
-LENGTH: Final = 9  # this and more is Content-Length, by as much as it says
+WEBSOCKET_KEY: Final = 9
+LENGTH: Final = 10  # this and more is Content-Length, by as much as it says
 
 # What Connection nearly always says; keep-alive is what HTTP/1.1 does anyway.
 ALONE: Final = {b"keep-alive": PLAIN, b"close": CLOSE}
@@ -55,6 +57,7 @@ MARKS: Final = {
     b"expect": EXPECT,
     b"te": TE,
     b"upgrade": UPGRADE,
+    b"sec-websocket-key": WEBSOCKET_KEY,
     b"forwarded": PROXIED,
     b"x-forwarded-for": PROXIED,
     b"x-forwarded-host": PROXIED,

@@ -21,6 +21,7 @@ from whorl.http1.fields import (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
+    WEBSOCKET_KEY,
     Field,
     FieldLines,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "SAYS_PROXIED",
     "SAYS_TRAILERS",
     "SAYS_UPGRADE",
+    "SAYS_UPGRADE_LOST",
     "Limits",
     "RequestHead",
     "check_request_line",
@@ -53,9 +55,11 @@ SAYS_UPGRADE: Final = 4
 """It would rather speak another protocol from here on (RFC 9110 section 7.8)."""
 SAYS_PROXIED: Final = 8
 """A proxy tells of its client in one of the fields."""
-SAYS_CLOSE: Final = 16
+SAYS_UPGRADE_LOST: Final = 16
+"""It is a handshake of WebSocket without the Upgrade that makes it one: a proxy in front has dropped that."""
+SAYS_CLOSE: Final = 32
 """The connection ends with this request (RFC 9112 section 9.3)."""
-SAYS_OLD: Final = 32
+SAYS_OLD: Final = 64
 """It is HTTP/1.0."""
 
 SLASH: Final = 0x2F
@@ -250,7 +254,7 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]], length_bytes:
     """Draw the conclusions from the fields that decide framing and connection handling, or tell of a proxy's client."""
     codings: list[bytes] = []
     options: list[bytes] = []
-    upgrade = False
+    upgrade = has_key = False
     for mark, value in marked:
         if mark == PROXIED:
             head.says |= SAYS_PROXIED
@@ -267,8 +271,12 @@ def _interpret(head: RequestHead, marked: list[tuple[int, bytes]], length_bytes:
                 head.says |= SAYS_TRAILERS
         elif mark == UPGRADE:
             upgrade = upgrade or bool(value)
+        elif mark == WEBSOCKET_KEY:
+            has_key = True
     if options:
         _connection(head, options, upgrade)
+    if has_key and not head.says & SAYS_UPGRADE:
+        head.says |= SAYS_UPGRADE_LOST
     if codings:
         _transfer_coding(head, codings, length_bytes)
 

@@ -1,12 +1,12 @@
-"""How much of what proxies say nobody can read.
+"""How much of what proxies say nobody can read, and what they drop.
 
 It is ignored, and counted: a proxy that is set up wrongly shows nowhere else. Made once by `server`, which tells the
-operator; counted by `headers` and by the connection that reads a preamble.
+operator; counted by `headers`, by `transport.entrance` and by the connection that reads a preamble.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Tally"]
 
@@ -18,7 +18,9 @@ class Tally:
     Attributes:
         values: of X-Forwarded-* and Forwarded, which were ignored.
         preambles: of the PROXY protocol, whose connections were closed.
+        handshakes: of WebSocket, which came without Upgrade and so were none. Nothing of them is malformed.
     """
 
     values: int = 0
     preambles: int = 0
+    handshakes: int = field(default=0, compare=False)

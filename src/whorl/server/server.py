@@ -292,7 +292,7 @@ class Server:
         certificates = self._certificates
         entrances = Entrances(made, shared, config, certificates)
         acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, shared.turn, self.logger)
-        malformed = Malformed(entrances.tally, self.logger)
+        malformed = Malformed(entrances.tally, self.logger, shared.websocket is not None)
         sweep = Sweep(shared, [malformed.look] if certificates is None else [malformed.look, certificates.look])
         try:
             await acceptor.start()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from whorl.asgi.proxied import believe
 from whorl.asgi.scope import PeerFacts
-from whorl.http1.head import SAYS_PROXIED, RequestHead
+from whorl.http1.head import SAYS_PROXIED, SAYS_UPGRADE_LOST, RequestHead
 from whorl.http1.refusal import Refusal
 from whorl.proxy.headers import ProxyHeaders
 from whorl.proxy.hosts import HostList
@@ -63,6 +63,8 @@ class Entrance:
             head: the request's head; its Host may be replaced.
             peer: of the connection. If it speaks for others once, each of its requests is looked at from then on.
         """
+        if head.says & SAYS_UPGRADE_LOST:
+            self.tally.handshakes += 1
         if not head.says & SAYS_PROXIED or self.headers is None:
             return peer
         if peer.trusted is None:
