@@ -56,10 +56,20 @@ def test_a_request_line_one_past_its_limit_is_414(limits: Limits) -> None:
 
 
 @LIMITS
-@pytest.mark.parametrize("line", [b"GET /", b"A", b"GET ", b"GET / HTTP/1.1 ", b"GET / HTTP/1.1\r"])
+@pytest.mark.parametrize("line", [b"GET /", b"GET ", b"GET / HTTP/1.1 ", b"GET / HTTP/1.1\r", b"A\x7f"])
 def test_a_request_line_that_never_ends_is_414(limits: Limits, line: bytes) -> None:
     assert refused(line + b"a" * (limits.request_line_bytes + 10 - len(line)), limits) == 414
     assert octets_until_refused(line + b"a" * 100, SMALL) == SMALL.request_line_bytes + 2
+
+
+@LIMITS
+def test_a_method_that_takes_the_whole_request_line_is_501(limits: Limits) -> None:
+    """RFC 9112 section 3 has one status for too long a method, and another one for too long a target."""
+    long = b"A" * limits.request_line_bytes
+    assert refused(long + b"AA", limits) == 501
+    assert refused(head(long + b" / HTTP/1.1", HOST), limits) == 501
+    assert refused(head(long[:-1] + b" / HTTP/1.1", HOST), limits) == 414
+    assert octets_until_refused(b"A" * 100, SMALL) == SMALL.request_line_bytes + 2
 
 
 @LIMITS

@@ -76,6 +76,8 @@ def test_3_2_raw_utf_8_in_a_target_is_refused_and_encoded_utf_8_is_passed_on() -
         b"/*",
         b"/http://b/",
         b'/"<>\\^`{|}',
+        b"/[a]?b[]=c",
+        b"/%zz%4?%",
     ],
 )
 def test_3_2_1_origin_form_is_passed_on_as_it_came(target: bytes) -> None:

@@ -48,6 +48,7 @@ REFUSED = {
         + b"\r\n\r\n",
     ),
     "coding": (501, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+    "a method without an end": (501, b"A" * 17 * 1024),
     "tunnel": (501, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"),
     "HTTP/2 preface": (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "version": (505, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"),

@@ -200,6 +200,8 @@ class RequestReader:
         if 0 <= bare_newline <= line_limit and (line_end < 0 or bare_newline < line_end):
             raise bare_lf()
         if line_end > line_limit or (line_end < 0 and len(buffer) > line_limit + 1):
+            if not buffer[at:line_limit].translate(None, TOKEN):
+                raise Refusal(501, "The method is longer than any (RFC 9112 section 3).")
             raise Refusal(414, "The request line is too long (RFC 9112 section 3).")
         if line_end < 0:
             return
