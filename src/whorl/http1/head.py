@@ -32,6 +32,7 @@ __all__ = [
     "CHUNKED",
     "SAYS_CLOSE",
     "SAYS_EXPECT",
+    "SAYS_OF_PROXY",
     "SAYS_OLD",
     "SAYS_PROXIED",
     "SAYS_TRAILERS",
@@ -57,6 +58,8 @@ SAYS_PROXIED: Final = 8
 """A proxy tells of its client in one of the fields."""
 SAYS_UPGRADE_LOST: Final = 16
 """It is a handshake of WebSocket without the Upgrade that makes it one: a proxy in front has dropped that."""
+SAYS_OF_PROXY: Final = SAYS_PROXIED | SAYS_UPGRADE_LOST
+"""Either of the two: there is more to this request than the client's own words."""
 SAYS_CLOSE: Final = 32
 """The connection ends with this request (RFC 9112 section 9.3)."""
 SAYS_OLD: Final = 64

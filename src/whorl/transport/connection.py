@@ -19,7 +19,7 @@ from whorl.asgi.scope import PeerFacts, http_scope
 from whorl.asgi.states import Our
 from whorl.asgi.websocket import Session
 from whorl.compiled import mypyc_attr
-from whorl.http1.head import SAYS_CLOSE, SAYS_OLD, SAYS_PROXIED, SAYS_UPGRADE, SAYS_UPGRADE_LOST, RequestHead
+from whorl.http1.head import SAYS_CLOSE, SAYS_OF_PROXY, SAYS_OLD, SAYS_UPGRADE, RequestHead
 from whorl.http1.refusal import Refusal
 from whorl.http1.writer import (
     CHUNKED_LINE,
@@ -271,7 +271,7 @@ class Connection(Ending):
         service = shared.service
         seen = self.peer
         self._says = says = head.says
-        if says & (SAYS_PROXIED | SAYS_UPGRADE_LOST) or seen.special:
+        if says & SAYS_OF_PROXY or seen.special:
             if not self._look(head):
                 return
             seen = self.seen
