@@ -119,8 +119,11 @@ class Connection(Ending):
             self.take(data)
             return
         reader = self.reader
-        if reader.buffer:
+        if reader.buffer or self.turn_planned:
             reader.receive_data(data)
+            if self.turn_planned:  # other connections come first
+                self._pause_above_mark()
+                return
         else:
             reader.buffer = data
         heads = self.shared.turn.heads
@@ -186,19 +189,26 @@ class Connection(Ending):
         if self.exchange is not None:
             self.leave_exchange()
             self._cut()
-        elif not self.turn_planned:  # else requests that were pipelined come first
-            self.close()
+        elif not (self.turn_planned or (self.writing_blocked and self.reader.buffer)):
+            self.close()  # else requests that were pipelined come first
         return True
 
     def pause_writing(self) -> None:
         self.writing_blocked = True
         self.since = 0.0
+        if self.phase < UPGRADED and self.reader.body_complete:
+            self._pause_transport()  # what comes now asks for more responses, and those before it are not read
 
     def resume_writing(self) -> None:
         self.writing_blocked = False
         self.since = 0.0  # what comes now, the next piece or idleness, is counted from here
         if self.exchange is not None:
             self.exchange.resume_writing()
+        if self.reading_paused and self.phase < UPGRADED and self.reader.body_complete:
+            if self.exchange is None and self.reader.buffer:
+                self._plan_turn()
+            elif self.reader.buffered_bytes <= self.shared.high_bytes:
+                self._resume_transport()
 
     # Reading
 
@@ -209,7 +219,9 @@ class Connection(Ending):
             phase = self.phase
             if phase is IDLE:
                 if not reader.buffer:
-                    if self.their_eof or self.reading_paused:
+                    if served == self.shared.pipeline:
+                        self._plan_turn()  # as in `_planned_turn`
+                    elif self.their_eof or self.reading_paused:
                         self._await_head()
                     return
             elif phase is EXCHANGE:
@@ -228,6 +240,9 @@ class Connection(Ending):
             elif not reader.buffer:
                 self._await_head()
                 return
+            if self.writing_blocked:
+                self._pause_transport()  # until the client has read some of its responses
+                return
             if served == self.shared.pipeline:
                 self._plan_turn()
                 return
@@ -239,8 +254,9 @@ class Connection(Ending):
             served += 1
 
     def _plan_turn(self) -> None:
-        """Go on with what is buffered in the next turn of the loop: others come first, and no request runs inside the
-        task of the one before."""
+        """Go on with what is buffered in the next iteration of the loop: other connections come first, and no request
+        runs inside the task of the one before."""
+        self._pause_above_mark()
         if not self.turn_planned:
             self.turn_planned = True
             service = self.shared.service
@@ -249,7 +265,15 @@ class Connection(Ending):
     def _planned_turn(self) -> None:
         self.turn_planned = False
         if self.phase < UPGRADED:
-            self.data_received(b"")
+            waiting_bytes = self.reader.buffered_bytes
+            self.take(None)
+            if (self.phase < EXCHANGE or self.phase is IDLE) and self.reader.buffered_bytes < waiting_bytes:
+                self._plan_turn()  # what comes in this iteration waits too, or it would serve the limit twice
+
+    def _pause_above_mark(self) -> None:
+        """Read no more while much of what was read waits; `_await_head` reads on."""
+        if self.reader.buffered_bytes > self.shared.high_bytes:
+            self._pause_transport()
 
     def _await_head(self) -> None:
         """What is buffered is no whole head: wait for its rest, or for its beginning."""
@@ -262,7 +286,7 @@ class Connection(Ending):
                 self.since = 0.0
         elif self.phase is HEAD:
             self.phase = IDLE
-        if self.reading_paused:
+        if self.reading_paused and not self.writing_blocked:
             self._resume_transport()
 
     def _begin(self, head: RequestHead) -> None:
@@ -331,8 +355,7 @@ class Connection(Ending):
         if exchange is None or not reader.buffer:
             return
         if reader.body_complete:
-            if reader.buffered_bytes > self.shared.high_bytes:
-                self._pause_transport()
+            self._pause_above_mark()
             return
         data = reader.read_body()
         complete = reader.body_complete
@@ -343,7 +366,7 @@ class Connection(Ending):
         limit_bytes = self.shared.service.limit_body_bytes
         if limit_bytes is not None and self._body_bytes > limit_bytes:
             raise too_long()
-        if not exchange.deliver(data, complete):
+        if not exchange.deliver(data, complete) or (self.writing_blocked and reader.body_complete):
             self._pause_transport()
         elif self.reading_paused:
             self._resume_transport()
@@ -517,6 +540,8 @@ class Connection(Ending):
         elif not self.in_turn:
             if self.reader.buffer or self.their_eof:
                 self._plan_turn()
+            elif self.writing_blocked:
+                self._pause_transport()
             elif self.reading_paused:
                 self._resume_transport()
 
