@@ -32,6 +32,10 @@ HAPPENED = asyncio.Condition()
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
+class OwnError(BaseException):
+    """As packages have that want to pass by `except Exception`: gevent's Timeout, pytest's Exit."""
+
+
 def cycle_of_causes() -> Exception:
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
@@ -162,6 +166,10 @@ class Script:
 
     async def cancel(self) -> None:
         raise asyncio.CancelledError
+
+    async def fail_with(self, kind: str) -> None:
+        """Raise an error that is no ordinary one."""
+        raise {"GeneratorExit": GeneratorExit, "MemoryError": MemoryError, "Own": OwnError}[kind]("as the script says")
 
     async def attempt(self, message: Message) -> None:
         """Send, and note how it went."""

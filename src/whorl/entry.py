@@ -27,7 +27,8 @@ def run(app: Any, **options: Any) -> None:
         options: the settings of docs/settings.md, by name.
 
     Raises:
-        SystemExit: with status 3 where the configuration cannot be served; what is wrong was said in one line each.
+        SystemExit: with status 3 where the configuration cannot be served, which was said in one line each; with
+            status 1 where the application failed in its shutdown.
     """
     try:
         status = run_config(Config(app, **options))
@@ -45,7 +46,7 @@ def run_config(config: Config) -> int:
         config: what the user asked for.
 
     Returns:
-        The exit status of the process: 0 after an orderly end.
+        The exit status of the process: 0 after an orderly end, 1 where the application failed in its shutdown.
 
     Raises:
         WhorlError: the server could not start.

@@ -7,7 +7,11 @@ No traceback belongs to it, because the mistake is not in the code.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "StartError", "WhorlError"]
+__all__ = ["SHUTDOWN_FAILED_STATUS", "ConfigError", "StartError", "WhorlError"]
+
+SHUTDOWN_FAILED_STATUS = 1
+"""Exit status of a process whose application failed in its shutdown: what it had to save may be lost, and a service
+manager can only tell by the status."""
 
 
 class WhorlError(Exception):

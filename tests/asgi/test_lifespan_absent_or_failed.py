@@ -132,13 +132,15 @@ LACKING = [
 
 class TestNone:
     @pytest.mark.parametrize("app", LACKING)
-    def test_auto_goes_on_and_says_why_at_info(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_auto_goes_on_and_says_why_at_debug(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
+        """At info there is no error to be seen: it is how most such applications say that they have none."""
         lifespan = start(app)
         assert not lifespan.present
-        (record,) = caplog.records
-        assert record.levelname == "INFO"
-        assert record.getMessage().startswith("the application has no lifespan: ")
-        assert record.exc_info is None
+        plain, why = caplog.records
+        assert (plain.levelname, plain.getMessage()) == ("INFO", "the application has no lifespan")
+        assert why.levelname == "DEBUG"
+        assert why.getMessage().startswith("it turned the lifespan down: ")
+        assert plain.exc_info is why.exc_info is None
 
     @pytest.mark.parametrize("app", LACKING)
     def test_on_does_not(self, app: Any) -> None:
@@ -146,12 +148,12 @@ class TestNone:
 
     def test_the_error_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         start(misses_a_key)
-        assert caplog.records[0].getMessage().endswith(": KeyError: 'method'")
+        assert caplog.records[1].getMessage().endswith(": KeyError: 'method'")
 
     @pytest.mark.parametrize("app", [returns, returns_after_asking])
     def test_silence_is_named(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
         start(app)
-        assert caplog.records[0].getMessage().endswith(": it returned without an answer")
+        assert caplog.records[1].getMessage().endswith(": it returned without an answer")
 
     def test_on_every_loop(self, loop_name: str) -> None:
         run(loop_name, Lifespan(asserts, "auto").startup())

@@ -6,7 +6,9 @@ import pytest
 
 from tests.apps import SHAPES
 from tests.harness import Process
-from tests.server.client import Client, ask, events, get
+from tests.server.client import Client, ask, events, get, start
+from tests.server.peer import TEXT, Peer, frame
+from tests.server.test_websocket import ACCEPTS
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -18,3 +20,29 @@ def test_an_error_of_any_shape_after_the_client_has_left(server: Process, name: 
         client.reset()
     server.wait_for_line(f'the application failed on "GET /{name}"')
     assert ask(server, "/") == b"hello"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("kind", ["GeneratorExit", "MemoryError", "Own"])
+class TestUnusualErrors:
+    """What passes by `except Exception` is a failure like any other, before the application has waited and after."""
+
+    def test_of_a_request(self, server: Process, name: str, kind: str, waits: bool) -> None:
+        steps = [("sleep", 0)] if waits else []
+        with Client(server) as client:
+            response = client.ask(get(f"/{name}", script=[*steps, start(), ("fail_with", kind)], name=name))
+            assert (response.status, response.content) == (500, b"Internal Server Error")
+        server.wait_for_line(f'the application failed on "GET /{name}"')
+        server.wait_for_line("as the script says")
+
+    def test_of_a_websocket(self, server: Process, name: str, kind: str, waits: bool) -> None:
+        """Where it waited for a message, it runs inside the callback that read that."""
+        steps = [("hear",)] if waits else []
+        script = [ACCEPTS, ("hear",), *steps, ("fail_with", kind)]
+        with Peer(server, f"/{name}", script=script, name=name) as peer:
+            if waits:
+                events(server, name, 1)
+                peer.send(frame(TEXT, b"x"))
+            assert peer.closing()[0] == 1011
+        server.wait_for_line(f'the application failed on "GET /{name}"')
+        assert ask(server, "/") == b"hello"

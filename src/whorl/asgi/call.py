@@ -20,7 +20,7 @@ from whorl.asgi.types import Message
 if TYPE_CHECKING:
     from whorl.asgi.exchange import Exchange
 
-__all__ = ["drained", "receive", "run", "send", "send_path"]
+__all__ = ["drained", "is_of_application", "receive", "run", "send", "send_path"]
 
 
 async def run(exchange: Exchange) -> None:
@@ -31,9 +31,8 @@ async def run(exchange: Exchange) -> None:
     except Exception as error:
         exchange.raised(error)
     except BaseException as error:
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
-            exchange.raised(error)  # it awaited something that was cancelled; nobody cancelled the exchange
+        if is_of_application(error, getattr(exchange, "task", None)):
+            exchange.raised(error)
             return
         # The server leaves and cannot wait any longer, or the interpreter is ending.
         exchange.fail(503)
@@ -43,6 +42,27 @@ async def run(exchange: Exchange) -> None:
             exchange.returned_early()
     finally:
         service.running.discard(exchange)
+
+
+def is_of_application(error: BaseException, task: asyncio.Task[None] | None) -> bool:
+    """Whether it was the application that raised an error which is no `Exception`.
+
+    It was not where the task was cancelled, where its coroutine is closed (GeneratorExit comes from outside then, as
+    no task runs, or another one), and where the interpreter is to end.
+
+    Args:
+        error: what came out of the application.
+        task: the application's; None while its first step runs inside the call that makes it.
+    """
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return False
+    try:
+        running = asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return False
+    if running is None or (task is not None and running is not task):
+        return False
+    return not (isinstance(error, asyncio.CancelledError) and running.cancelling())
 
 
 async def receive(exchange: Exchange) -> Message:

@@ -8,8 +8,8 @@ on then. Taken to the letter, that hides every error of a start-up, so Whorl tel
 
 - It called `receive()`, so it was told to start, and then raised: its start-up failed, and the server does not start.
   Unless it answered as if to a request, or missed a key that a request has: then it never looked at the scope's type.
-- It raised before: `whorl.asgi.scope_refusal` tells a refusal (said at level info, the error named) from a failure (the
-  server does not start). In doubt the server starts, with a warning and the traceback.
+- It raised before: `whorl.asgi.scope_refusal` tells a refusal (said at level info; the error, at debug) from a failure
+  (the server does not start). In doubt the server starts, with a warning and the traceback.
 - It returned without an answer: it has no lifespan.
 
 The server calls `startup` before it accepts and `shutdown` when the last exchange has ended, and bounds either with
@@ -24,6 +24,7 @@ import logging
 from enum import Enum
 from typing import Any, Literal, NoReturn
 
+from whorl.asgi.call import is_of_application
 from whorl.asgi.scope_refusal import Verdict, judge
 from whorl.asgi.types import ASGIApp, Message, Scope
 from whorl.errors import StartError
@@ -146,9 +147,8 @@ class Lifespan:
         scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._receive, self._send)
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_of_application(error, self._task):
                 raise  # it was asked to stop
             self._error = error
             if self._phase is Phase.STARTED:
@@ -198,7 +198,8 @@ class Lifespan:
             sentence = "the application failed when it was asked to start; the server goes on as if it had no lifespan"
             log_theirs(self._logger, error, f"{sentence} (--lifespan off or on settles it)", logging.WARNING)
         else:
-            self._logger.info("the application has no lifespan: %s", said)
+            self._logger.info("the application has no lifespan")
+            self._logger.debug("it turned the lifespan down: %s", said)
 
     def _fail(self, sentence: str) -> NoReturn:
         """Give up the start. What takes more than a line to say goes to the log, once."""

@@ -61,5 +61,5 @@ class Keeper:
         server.should_exit = True
 
     def stopped(self, server: Server) -> None:
-        """Everything is closed, and the lifespan has yet to end."""
+        """Everything is closed, and the lifespan has ended: nothing more is said."""
         server.logger.info("Whorl has stopped")

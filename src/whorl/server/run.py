@@ -39,7 +39,8 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
         keeper: who keeps the server; without one it keeps itself.
 
     Returns:
-        The exit status of the process: 0 after an orderly end. Where the user lost patience, or something of the
+        The exit status of the process: 0 after an orderly end, 1 where the application failed in its shutdown. Where
+        the user lost patience, or something of the
         application's cannot be ended, the process ends here, and this does not return.
 
     Raises:
@@ -66,8 +67,8 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
         if server.force_exit or not ended:
             ignore(keeper.signals)
             server.let_go()  # a third signal may have come in the midst of it
-            leave_process()
-    return 0
+            leave_process(server.exit_status)
+    return server.exit_status
 
 
 async def serve(server: Server, made: MadeLoop, keeper: Keeper) -> None:

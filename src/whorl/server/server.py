@@ -26,7 +26,7 @@ from whorl.asgi.service import Service
 from whorl.asgi.shutdown import SHUTDOWN, Shutdown
 from whorl.asgi.websocket import WebSocketLimits
 from whorl.config import Config, load_env_file
-from whorl.errors import StartError
+from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
 from whorl.loops import Feature, MadeLoop, resolve
@@ -69,6 +69,7 @@ class Server:
         ready: done when clients are accepted, failed where the server could not start. Another thread waits with
             `server.ready.result(seconds)`, a task with `await asyncio.wrap_future(server.ready)`.
         shutdown: begins when the server does leave; applications find it with `whorl.shutdown()`.
+        exit_status: of the process, once `serve` has returned: 0, or 1 where the application failed in its shutdown.
     """
 
     def __init__(self, config: Config, keeper: Keeper | None = None) -> None:
@@ -79,6 +80,7 @@ class Server:
         self.ready: Future[None] = Future()
         self.ready.set_running_or_notify_cancel()  # one who waits for it and gives up must not cancel it for the others
         self.shutdown = Shutdown()
+        self.exit_status = 0
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
         self._certificates: Certificates | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -269,6 +271,7 @@ class Server:
         finally:
             if not self._force_exit:
                 await self._end_lifespan(lifespan)
+            self._keeper.stopped(self)
 
     async def _unless_leaving(self, starting: Coroutine[Any, Any, Result]) -> Result:
         """Await something that may take long at the start. Raises LeftEarly if the user loses patience first."""
@@ -313,7 +316,6 @@ class Server:
             if shared.service.access_log is not None:
                 shared.service.access_log.flush()
             malformed.tell()
-            self._keeper.stopped(self)
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:
         """Have the application shut down, within the same bound as its requests; a second signal ends that too."""
@@ -330,6 +332,8 @@ class Server:
                 self.logger.error("the application's lifespan did not end in time: cancelled")
                 task.cancel()
                 await asyncio.wait({task})
+            if task.cancelled() or not task.result():
+                self.exit_status = SHUTDOWN_FAILED_STATUS
 
     def _share(self, made: MadeLoop, app: Any, state: dict[str, Any] | None) -> Shared:
         """Put together what connections share, from the configuration: each layer gets only its part."""

@@ -23,7 +23,7 @@ from math import inf
 from time import monotonic
 
 from whorl.config import Config
-from whorl.errors import StartError
+from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.observe import logs
 from whorl.server.notify import Notifier
 from whorl.server.sockets import Bound, bind
@@ -95,6 +95,7 @@ class Supervisor:
         self._has_started = False
         self._said_started = False
         self._failure: str | None = None
+        self._exit_status = 0
         self._manager = Notifier()
         self._is_reloading = False
         self._place = ""
@@ -136,7 +137,7 @@ class Supervisor:
         if self._failure is not None:
             raise StartError(self._failure)
         self.logger.info("Whorl has stopped")
-        return 0
+        return self._exit_status
 
     def _wait(self, wake: Wake) -> None:
         """Wait for something to happen, and take note of it."""
@@ -295,6 +296,8 @@ class Supervisor:
 
     def _ended(self, worker: Worker, now: float) -> None:
         """A worker has ended: whether that is right, and what follows from it."""
+        if self._ends and worker.process.returncode == SHUTDOWN_FAILED_STATUS:
+            self._exit_status = SHUTDOWN_FAILED_STATUS
         post = self._post_of(worker)
         if post is None:
             self._leaving = [leaving for leaving in self._leaving if leaving.worker is not worker]
