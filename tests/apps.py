@@ -13,9 +13,12 @@ import asyncio
 import contextvars
 import gc
 import json
+import os
+import resource
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -166,6 +169,13 @@ class Script:
 
     async def cancel(self) -> None:
         raise asyncio.CancelledError
+
+    async def limit_memory(self, more: int) -> None:
+        """Let the process have so much more memory; none for as much as it likes."""
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        soft = pages * os.sysconf("SC_PAGESIZE") + more if more else hard
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
     async def fail_with(self, kind: str) -> None:
         """Raise an error that is no ordinary one."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.apps import SHAPES
-from tests.harness import Process
+from tests.harness import Process, serve
 from tests.server.client import Client, ask, events, get, start
-from tests.server.peer import TEXT, Peer, frame
+from tests.server.peer import BINARY, TEXT, Peer, frame
 from tests.server.test_websocket import ACCEPTS
 
 
@@ -46,3 +46,20 @@ class TestUnusualErrors:
             assert peer.closing()[0] == 1011
         server.wait_for_line(f'the application failed on "GET /{name}"')
         assert ask(server, "/") == b"hello"
+
+
+def test_a_message_for_which_there_is_no_memory(loop_name: str) -> None:
+    """It is no bug of Whorl. The client is told, and others are served."""
+    size = 15_000_000
+    script = [ACCEPTS, ("hear",), ("limit_memory", size + 5_000_000), ("hear",), ("hear",), ("limit_memory", 0)]
+    with serve("tests.apps:app", loop=loop_name) as server:
+        with Peer(server, script=script, name="large") as peer:
+            peer.send(frame(TEXT, b"small"))
+            events(server, "large", 2)
+            peer.send(frame(BINARY, b"x" * size))  # its parts, and all of it
+            assert peer.closing() == (1011, "The server has no memory for the message.")
+        said = {"type": "websocket.disconnect", "code": 1011, "reason": "The server has no memory for the message."}
+        assert events(server, "large", 3)[2] == said
+        assert "the process is out of memory" in server.wait_for_line(" ERROR ")
+        assert ask(server, "/") == b"hello"
+        assert server.stop() == 0

@@ -42,6 +42,7 @@ SERVICE_RESTART = 1012
 
 PING_UNANSWERED = "A ping was not answered in time."
 LEAVING = "The server is leaving."
+NO_MEMORY = "The server has no memory for the message."
 
 # Fields of the handshake are the server's business: the application chooses a subprotocol by its own key, and a 101
 # has no content (RFC 9110 section 8.6).
@@ -439,11 +440,22 @@ class Session(Exchange):
 
     def ping_unanswered(self) -> None:
         """It seems not to be."""
-        self._ending = Ending(ABNORMAL, PING_UNANSWERED, broken=True)
+        self._give_up(Ending(ABNORMAL, PING_UNANSWERED, broken=True))
+
+    def reading_failed(self, error: Exception) -> bool:
+        """A message could not be taken, and so nothing after it can. Returns whether the peer is told why."""
+        if self.our_state is not OPEN or not isinstance(error, MemoryError):
+            return False
+        self._give_up(Ending(INTERNAL_ERROR, NO_MEMORY, broken=True))
+        return True
+
+    def _give_up(self, ending: Ending) -> None:
+        """Close without waiting for the peer, nor for the application."""
+        self._ending = ending
         self._turn = OVER
         self.our_state = CUT
         self._wake()
-        self._carrier.write(self._codec.close(INTERNAL_ERROR, PING_UNANSWERED))
+        self._carrier.write(self._codec.close(INTERNAL_ERROR, ending.reason))
         self._carrier.websocket_ended(True)
 
     def answer_close(self) -> None:

@@ -32,8 +32,12 @@ def application_failed(logger: logging.Logger, error: BaseException, method: str
 
 
 def bug(logger: logging.Logger, error: BaseException) -> None:
-    """Log an error that only a mistake in Whorl can cause, with the whole traceback."""
-    logger.error("this is a bug of Whorl, please report it with what follows", exc_info=error)
+    """Log an error that only a mistake in Whorl can cause, or the lack of memory, with the whole traceback."""
+    if isinstance(error, MemoryError):
+        sentence = "the process is out of memory: the connection that needed more is closed"
+    else:
+        sentence = "this is a bug of Whorl, please report it with what follows"
+    logger.error(sentence, exc_info=error)
 
 
 def log_theirs(logger: logging.Logger, error: BaseException, sentence: str, level: int = logging.ERROR) -> None:

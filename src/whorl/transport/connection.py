@@ -179,7 +179,9 @@ class Connection(Ending):
             self.refuse(error)
         else:
             bug(self.shared.service.logger, error)
-            self.reset()
+            session = self.websocket
+            if self.phase is not UPGRADED or session is None or not session.reading_failed(error):
+                self.reset()
 
     def eof_received(self) -> bool:
         """The client will send nothing more. One that has a request under way still gets its whole response."""
