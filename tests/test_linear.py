@@ -37,10 +37,16 @@ COUNTED = [
     "whorl.proxy.trust",
     "whorl.proxy.x_forwarded",
     "whorl.transport.records",
+    "whorl.websocket.closing",
+    "whorl.websocket.connection",
     "whorl.websocket.deflate",
+    "whorl.websocket.events",
     "whorl.websocket.extension",
     "whorl.websocket.failure",
+    "whorl.websocket.frames",
     "whorl.websocket.handshake",
+    "whorl.websocket.mask",
+    "whorl.websocket.message",
 ]
 
 # Folders whose code sees what a client sends. Those of the operator's words (config, cli, ...) are not among them.
@@ -127,6 +133,25 @@ def request(data: Callable[[int], bytes]) -> Case:
     return case
 
 
+def dripped(head: bytes, unit: bytes) -> Case:
+    """A body of so many units, whose bytes come one by one."""
+
+    def case(steps: Steps, n: int) -> Callable[[], object]:
+        limits = steps.load("whorl.http1.head").Limits()
+        reader = steps.load("whorl.http1.reader").RequestReader(limits, steps.load("whorl.http1.fields").FieldLines())
+        reader.receive_data(head)
+        reader.try_head()
+
+        def read() -> None:
+            for piece in drip(unit * n):
+                reader.receive_data(piece)
+                reader.read_body()
+
+        return read
+
+    return case
+
+
 def field(line: Callable[[int], bytes]) -> Case:
     return request(lambda n: b"GET / HTTP/1.1\r\nHost: a\r\n" + line(n) + b"\r\n\r\n")
 
@@ -154,6 +179,34 @@ def handshake(**values: Callable[[int], bytes]) -> Case:
         return read
 
     return case
+
+
+def frames(pieces: Callable[[int], list[bytes]]) -> Case:
+    """What a client sends on a WebSocket, read as it comes."""
+
+    def case(steps: Steps, n: int) -> Callable[[], object]:
+        connection = steps.load("whorl.websocket.connection").Connection(1 << 20)
+        made = pieces(n)
+
+        def read() -> None:
+            for piece in made:
+                connection.receive_data(piece)
+                connection.take_pongs()
+
+        return read
+
+    return case
+
+
+def frame(opcode: int, payload: bytes = b"", final: bool = True) -> bytes:
+    """A client's frame of less than 64 KiB, whose mask changes nothing."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes([final << 7 | opcode]) + length + bytes(4) + payload
+
+
+def drip(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
 
 
 def numbered(form: bytes) -> Callable[[int], bytes]:
@@ -265,9 +318,19 @@ CASES: dict[str, Case] = {
     "chunk extensions: many": chunked(lambda n: b"1" + b" ; a" * n + b"@\r\n"),
     "chunk extensions: a quoted-string": chunked(lambda n: b'1;a="' + b"\\b " * n + b"\r\n"),
     "chunk extensions: quoted-strings": chunked(lambda n: b"1" + b';a="\\""' * n + b"@\r\n"),
+    "chunks that drip": dripped(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "a body that drips": dripped(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n", b"x"),
     "trailers": chunked(lambda n: b"0\r\n" + b"a: b\r\n" * n + b"\r\n"),
     "a path": function("whorl.asgi.scope", "decode_path", lambda n: b"/%2e" * n),
     "a log line": function("whorl.observe.quoting", "quote_octets", lambda n: b"\x00a" * n),
+    "pings": frames(lambda n: [frame(9) * n]),
+    "pings with content": frames(lambda n: [frame(9, b"a" * 125) * n]),
+    "messages": frames(lambda n: [frame(1, b"a") * n]),
+    "fragments": frames(lambda n: [frame(1, final=False) + frame(0, b"a", final=False) * n]),
+    "fragments in reads of their own": frames(lambda n: [frame(1, final=False), *[frame(0, b"a", final=False)] * n]),
+    "a message": frames(lambda n: [frame(2, b"a" * 200 * n)]),
+    "a message that drips": frames(lambda n: drip(frame(2, b"a" * 10 * n))),
+    "text that drips": frames(lambda n: drip(frame(1, "€".encode() * 10 * n))),
     "TLS records": function("whorl.transport.records", "cut", lambda n: b"", lambda n: b"\x17\3\3\0\1a" * n),
     "TLS records behind a part": function(
         "whorl.transport.records", "cut", lambda n: b"\x17\3", lambda n: b"\3\0\1a" + b"\x17\3\3\0\1a" * n
