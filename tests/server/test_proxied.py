@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.harness import Process, serve
 from tests.server.client import Client, get
 from tests.server.conftest import Pool, watched
 from tests.server.peer import Peer, upgrade
+
+SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
 
 WHOLE = (
     "X-Forwarded-For: 6.6.6.6, 192.0.2.43:4711",
@@ -163,6 +166,25 @@ def test_each_worker_has_its_own_count(loop_name: str) -> None:
         for found in re.finditer(r"malformed so far: (\d+) values.*process (\d+)", "\n".join(server.stderr)):
             counts[found[2]] = int(found[1])
         assert sum(counts.values()) == 10
+
+
+def cpu_seconds(server: Process) -> float:
+    """How much of a processor the server has used so far."""
+    fields = Path(f"/proc/{server.popen.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("value", ["a," + " " * 4000 + "@", "a," + " \t" * 2000 + "@", "," * 4000, '"\\"' * 1300])
+def test_a_flood_of_malformed_forwarded_fields_takes_no_core(server: Process, value: str) -> None:
+    """Each of the first took 0.16 s. Tests count the steps (tests/test_linear.py); this is the flood itself."""
+    requests = 3000 if SOAK else 25
+    before = cpu_seconds(server)
+    with Client(server) as client:
+        for _ in range(requests):
+            assert client.ask(get("/", f"Forwarded: {value}")).status == 200
+    each = (cpu_seconds(server) - before) / requests
+    print(f"{requests} requests, {each * 1000:.2f} ms of the server's CPU each")
+    assert each < 0.02
 
 
 class TestLostUpgrade:
