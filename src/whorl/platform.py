@@ -24,6 +24,8 @@ __all__ = [
     "Platform",
     "claim_address",
     "descriptor_limit",
+    "peer_acknowledges",
+    "peer_has_ended",
     "peer_is_gone",
     "raise_descriptor_limit",
     "reset_on_close",
@@ -139,6 +141,12 @@ HERE = Platform()
 READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """How to open a file for reading octets. Without O_NONBLOCK, opening a FIFO would wait for a writer."""
 
+LAST_ACKNOWLEDGED_AT = 56
+"""Where `tcpi_last_ack_recv` stands in the `struct tcp_info` of linux/tcp.h: 32 bits, in milliseconds."""
+
+TICK_MILLISECONDS = 20
+"""More than the kernel's clock for this is off by, which counts 100 to 1000 ticks a second."""
+
 RESET_ON_CLOSE = struct.pack("HH" if HERE.is_windows else "ii", 1, 0)
 """`struct linger` of socket(7): on, and not a second."""
 
@@ -210,8 +218,52 @@ def peer_is_gone(descriptor: int) -> bool:
     Returns:
         False where the system has no poll(2): there, writing tells.
     """
+    return poll_now(descriptor, 0)  # POLLHUP and POLLERR come unasked
+
+
+def peer_has_ended(descriptor: int) -> bool:
+    """Whether the other end of a connected socket has closed, reset, or half-closed it, though what it sent before may
+    not have been read yet.
+
+    Args:
+        descriptor: the socket's file descriptor.
+
+    Returns:
+        False where poll(2) does not tell (POLLRDHUP, which is Linux's): there, reading tells.
+    """
+    return poll_now(descriptor, getattr(select, "POLLRDHUP", 0))
+
+
+def peer_acknowledges(descriptor: int, seconds: float) -> bool:
+    """Whether the other end of a connected socket has acknowledged anything within the last so many seconds (TCP_INFO
+    of tcp(7)): its system does that even where nothing that it sends is read here.
+
+    Args:
+        descriptor: the socket's file descriptor.
+        seconds: how long ago something was sent to it.
+
+    Returns:
+        True where the system does not tell.
+    """
+    import socket
+
+    if sys.platform != "linux" or descriptor < 0:
+        return True
+    handle = socket.socket(fileno=descriptor)
+    try:
+        told = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LAST_ACKNOWLEDGED_AT + 4)
+    except OSError:
+        return True  # it is a Unix socket, whose other end is on this machine
+    finally:
+        handle.detach()
+    milliseconds: int = struct.unpack_from("I", told, LAST_ACKNOWLEDGED_AT)[0]
+    return milliseconds <= seconds * 1000 + TICK_MILLISECONDS
+
+
+def poll_now(descriptor: int, events: int) -> bool:
+    """Whether one of these events, or POLLHUP or POLLERR, has happened."""
     if descriptor < 0 or not hasattr(select, "poll"):
         return False
     poll = select.poll()
-    poll.register(descriptor, 0)  # POLLHUP and POLLERR come unasked
+    poll.register(descriptor, events)
     return bool(poll.poll(0))

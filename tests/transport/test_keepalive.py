@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.transport.recorder import tcp_pair, unix_pair
+from whorl.platform import peer_acknowledges, peer_has_ended, peer_is_gone
+from whorl.transport import keepalive
 from whorl.transport.keepalive import ANSWER_SECONDS, check_websocket
 from whorl.transport.shared import Deadlines
 from whorl.websocket.connection import State
@@ -15,8 +22,12 @@ DEADLINES = Deadlines(ping_interval=3.0, ping_timeout=5.0, close_handshake=10.0)
 BEGAN = 100.0
 
 
-def calls_after(seconds: float, state: State, was_pinged: bool = False, reading_paused: bool = False) -> list[str]:
-    """What is done about a connection that has waited for so long."""
+def calls_after(seconds: float, state: State, was_pinged: bool = False, fd: int | None = None) -> list[str]:
+    """What is done about a connection that has waited for so long.
+
+    Args:
+        fd: of its socket, where reading is paused.
+    """
     called: list[str] = []
 
     def note(name: str) -> Any:
@@ -24,7 +35,9 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, reading_
 
     connection = SimpleNamespace(
         since=BEGAN + seconds / 2 if state is not State.OPEN else BEGAN,  # a peer that still talks gains nothing
-        reading_paused=reading_paused,
+        reading_paused=fd is not None,
+        fileno=lambda: fd,
+        progressed=note("progressed"),
         shared=SimpleNamespace(deadlines=DEADLINES),
         leave_exchange=note("leave_exchange"),
         close=note("close"),
@@ -33,7 +46,7 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, reading_
     for name in ("ping", "ping_unanswered", "answer_close"):
         setattr(session, name, note(name))
     check_websocket(connection, session, BEGAN + seconds, BEGAN + seconds)  # type: ignore[arg-type]
-    if called == ["ping"] or reading_paused:
+    if called == ["ping"]:
         assert connection.since == BEGAN + seconds, "the next wait is counted from here"
     return called
 
@@ -54,6 +67,41 @@ def test_each_wait_at_its_deadline_and_past_it(
     assert calls_after(deadline_seconds + 0.01, state, was_pinged) == done
 
 
-@pytest.mark.parametrize("was_pinged", [False, True])
-def test_silence_counts_only_while_we_read(was_pinged: bool) -> None:
-    assert calls_after(1000.0, State.OPEN, was_pinged, reading_paused=True) == []
+class TestWhileWeDoNotRead:
+    """The answer cannot be seen; that the peer's system acknowledges the ping can."""
+
+    @pytest.fixture
+    def pair(self) -> Iterator[tuple[socket.socket, socket.socket]]:
+        ours, theirs = tcp_pair()
+        with ours, theirs:
+            yield ours, theirs
+
+    def test_it_is_pinged_all_the_same(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        assert calls_after(3.01, State.OPEN, fd=pair[0].fileno()) == ["ping"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_INFO")
+    def test_a_peer_that_acknowledges_is_there(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        ours, theirs = pair
+        ours.send(b"x")
+        theirs.recv(1)
+        assert calls_after(5.01, State.OPEN, True, ours.fileno()) == ["progressed"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_INFO")
+    def test_a_peer_that_does_not_is_gone(
+        self, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ends = time.monotonic() + 10
+        while peer_acknowledges(pair[0].fileno(), 0.0):  # nothing is on its way
+            assert time.monotonic() < ends
+        monkeypatch.setattr(keepalive, "peer_acknowledges", lambda fd, _: peer_acknowledges(fd, 0.0))
+        assert calls_after(5.01, State.OPEN, True, pair[0].fileno()) == ["ping_unanswered"]
+
+    def test_a_unix_socket_tells_when_it_is_closed(self) -> None:
+        ours, theirs = unix_pair()
+        with ours, theirs:
+            assert peer_acknowledges(ours.fileno(), 0.0)
+            assert not peer_is_gone(ours.fileno())
+            assert not peer_has_ended(ours.fileno())
+            theirs.close()
+            assert peer_is_gone(ours.fileno())
+            assert peer_has_ended(ours.fileno())

@@ -312,14 +312,121 @@ def test_a_reset(when: str) -> None:
             transport.close()
         reset_on_close(theirs.fileno())
         theirs.close()
-        await turns()
-        if when == "paused":
-            assert recorder.told == ["made"]
-            transport.write(b"x")
         await until(lambda: "lost" in recorder.told)
         assert isinstance(recorder.error, ConnectionError)
         await turns()
         assert recorder.told.count("lost") == 1
+
+    assert run(main) == []
+
+
+@pytest.mark.parametrize("when", ["paused", "over"])
+def test_a_unix_peer_that_closes_while_nobody_reads(when: str) -> None:
+    """Nothing can be written to it any more, which is no half-close."""
+
+    async def main(poller: Poller) -> None:
+        ours, theirs = unix_pair()
+        recorder = wired(poller, ours)
+        if when == "paused":
+            recorder.transport.pause_reading()
+            theirs.send(b"x")
+        else:
+            theirs.shutdown(socket.SHUT_WR)
+            await until(lambda: "eof" in recorder.told)
+            await turns()
+            assert "lost" not in recorder.told
+        theirs.close()
+        await until(lambda: "lost" in recorder.told)
+        assert isinstance(recorder.error, BrokenPipeError)
+
+    assert run(main) == []
+
+
+def test_a_tcp_peer_that_closes_while_nobody_reads_is_heard_of_in_order() -> None:
+    """On the wire that is a half-close, and what it sent before may still be wanted."""
+
+    async def main(poller: Poller) -> None:
+        ours, theirs = tcp_pair()
+        recorder = wired(poller, ours)
+        recorder.transport.pause_reading()
+        theirs.send(b"x")
+        theirs.close()
+        await turns()
+        assert recorder.told == ["made"]
+        recorder.transport.resume_reading()
+        await until(lambda: "eof" in recorder.told)
+        assert recorder.data == b"x"
+        recorder.transport.write(b"y")  # which is answered with a reset
+        await until(lambda: "lost" in recorder.told)
+
+    assert run(main) == []
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_both_halves_are_shut_in_order_and_nothing_spins(reads: bool) -> None:
+    """The kernel says so for as long as it is asked."""
+
+    async def main(poller: Poller) -> None:
+        ours, theirs = tcp_pair()
+        recorder = wired(poller, ours)
+        if not reads:
+            recorder.transport.pause_reading()
+        recorder.transport.write_eof()
+        theirs.send(b"x")
+        theirs.shutdown(socket.SHUT_WR)
+        if reads:
+            await until(lambda: "eof" in recorder.told)
+        await turns()
+        assert select.select([poller._epoll.fileno()], [], [], 0.05)[0] == []
+        recorder.transport.resume_reading()
+        await until(lambda: "eof" in recorder.told)
+        assert recorder.data == b"x"
+        recorder.transport.close()
+        await until(lambda: "lost" in recorder.told)
+        theirs.close()
+
+    assert run(main) == []
+
+
+@pytest.mark.parametrize("doing", ["nothing", "write", "pause", "resume", "close", "abort"])
+@pytest.mark.parametrize("becomes", ["nothing", "a file", "a socket"])
+def test_the_application_closes_the_descriptor(doing: str, becomes: str) -> None:
+    """That is a mistake of the application's; the connection ends, and nothing else does."""
+
+    async def main(poller: Poller) -> None:
+        ours, theirs = tcp_pair()
+        recorder = wired(poller, ours)
+        if doing == "resume":
+            recorder.transport.pause_reading()
+        number = ours.fileno()
+        other, other_theirs = tcp_pair()
+        os.close(number)
+        newcomer = None
+        if becomes == "a file":
+            null = os.open(os.devnull, os.O_RDONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        elif becomes == "a socket":
+            os.dup2(other.fileno(), number)
+            newcomer = wired(poller, socket.socket(fileno=number))
+        if doing == "write" and becomes == "nothing":  # else it goes there, and nothing can be done about that
+            recorder.transport.write(LARGE)
+        elif doing in ("pause", "resume"):
+            getattr(recorder.transport, f"{doing}_reading")()
+        recorder.transport.close() if doing == "close" else recorder.transport.abort()
+        await until(lambda: "lost" in recorder.told)
+        await turns()
+        if newcomer is not None:
+            assert newcomer.told == ["made"]
+            other_theirs.send(b"x")
+            await until(lambda: newcomer.data == b"x")
+            newcomer.transport.abort()
+            await until(lambda: "lost" in newcomer.told)
+        elif becomes == "a file":
+            os.close(number)  # which its owner still can
+        for handle in (theirs, other, other_theirs):
+            handle.close()
 
     assert run(main) == []
 

@@ -4,12 +4,14 @@
 |---|---|---|---|
 | OPEN | anything to come | ping_interval | a ping |
 | OPEN, pinged | anything to come | ping_timeout | 1011 |
+| OPEN, pinged, but we do not read | anything to be acknowledged | ping_timeout | 1011 |
 | CLOSING_OURS | their Close frame | close_handshake | closed |
 | CLOSING_THEIRS | the application to deal with what came before | a second | answered |
 
 Whatever comes shows that the peer is there, so who talks is never pinged. The closing handshake is measured in all: who
-goes on talking does not lengthen it. While we ourselves do not read, because the
-application has enough to do, its answer cannot be seen and nothing is held against it. Called by `patience`.
+goes on talking does not lengthen it. While we ourselves do not read, because the application has enough to do, its
+answer cannot be seen, and may find no room in the kernel. Then it is enough that its system acknowledges the ping; one
+whose peer has closed resets the connection instead, and one that is gone is silent. Called by `patience`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whorl.asgi.websocket import Session
+from whorl.platform import peer_acknowledges
 from whorl.websocket.connection import State
 
 if TYPE_CHECKING:
@@ -41,12 +44,12 @@ def check_websocket(connection: Connection, session: Session, noted: float, now:
     state = session.closing_state
     if state is State.OPEN:
         waited_seconds = noted - connection.since
-        if connection.reading_paused:
-            connection.since = now
-            session.was_pinged = False
-        elif session.was_pinged:
+        if session.was_pinged:
             if waited_seconds > deadlines.ping_timeout:
-                session.ping_unanswered()
+                if connection.reading_paused and peer_acknowledges(connection.fileno(), now - connection.since):
+                    connection.progressed()
+                else:
+                    session.ping_unanswered()
         elif waited_seconds > deadlines.ping_interval:
             session.ping()
             connection.since = now

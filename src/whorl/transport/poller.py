@@ -19,11 +19,14 @@ from typing import Final, Protocol
 
 from whorl.transport.turn import MANY, Turn
 
-__all__ = ["READABLE", "WRITABLE", "Poller"]
+__all__ = ["ENDS", "READABLE", "WRITABLE", "Poller"]
 
 READABLE: Final = 0x001
 WRITABLE: Final = 0x004
-"""EPOLLIN and EPOLLOUT. EPOLLERR and EPOLLHUP come unasked."""
+"""EPOLLIN and EPOLLOUT."""
+ENDS: Final = 0x018
+"""EPOLLERR and EPOLLHUP: the peer has reset the connection, or nothing can pass either way any more. They come for
+every descriptor that is watched at all."""
 
 BATCH: Final = 64
 """So many are served together at most: that bounds what they have read, and how long the first one waits. The kernel
@@ -68,19 +71,33 @@ class Poller:
         Args:
             descriptor: of a socket, which is open.
             waiting: who waits for it.
-            events: `READABLE`, `WRITABLE`, or both; 0 to forget the descriptor, which is needed before it is closed.
+            events: any of `READABLE`, `WRITABLE` and `ENDS`; 0 to forget the descriptor.
 
         Raises:
-            OSError: the kernel has no room for another.
+            OSError: the kernel has no room for another; or the application closed the descriptor.
         """
         if not events:
-            if self._waiting.pop(descriptor, None) is not None:
-                self._epoll.unregister(descriptor)
-        elif descriptor in self._waiting:
+            self.forget(descriptor, waiting)
+        elif self._waiting.get(descriptor) is waiting:  # another's is of a socket that the application closed
             self._epoll.modify(descriptor, events)
         else:
             self._epoll.register(descriptor, events)
             self._waiting[descriptor] = waiting
+
+    def forget(self, descriptor: int, waiting: Waiting) -> bool:
+        """Wait for a descriptor no more, which is needed before it is closed.
+
+        Returns:
+            False where it was not watched, or the application closed it: the number may be another file's by now.
+        """
+        if self._waiting.get(descriptor) is not waiting:
+            return self._epoll.closed
+        del self._waiting[descriptor]
+        try:
+            self._epoll.unregister(descriptor)
+        except OSError:
+            return False
+        return True
 
     def _turn(self) -> None:
         waiting = self._waiting

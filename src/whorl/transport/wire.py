@@ -16,6 +16,7 @@ later turn. Made by `polled_listener`. It must not know what the octets are.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from whorl.transport.output import READ_BYTES
-from whorl.transport.poller import READABLE, WRITABLE, Poller
+from whorl.transport.poller import ENDS, READABLE, WRITABLE, Poller
 from whorl.transport.turn import SMALL_TURN_BYTES
 
 __all__ = ["Wire"]
@@ -54,10 +55,13 @@ class Reading(IntEnum):
     ON = 0
     """It is read."""
     PAUSED = 1
-    """It stays in the kernel."""
+    """It stays in the kernel. That the peer is gone is noticed all the same."""
     OVER = 2
     """There is nothing more, or nobody wants it."""
 
+
+# What system calls say of a descriptor that the application closed, and may have opened again for something else.
+CLOSED_BY_OTHERS: Final = frozenset((errno.EBADF, errno.ENOENT, errno.EEXIST, errno.EPERM))
 
 OPEN: Final = State.OPEN
 HALF: Final = State.HALF
@@ -114,6 +118,9 @@ class Wire(asyncio.Transport):
     def ready(self, events: int) -> None:
         """The socket is readable, writable or broken."""
         if events != READABLE:
+            if events & ENDS and self._reading is not ON:
+                self._notice_end()
+                return
             if events != WRITABLE:
                 self.ready(READABLE)
             if self._pieces:
@@ -152,19 +159,41 @@ class Wire(asyncio.Transport):
 
     def _read_end(self) -> None:
         self._reading = OVER
-        self._watch()
         if not self._protocol.eof_received():  # type: ignore[attr-defined]
             self.close()
+        self._watch()  # not before: most connections are lost by now, and were forgotten with one system call
+
+    def _notice_end(self) -> None:
+        """The peer is gone, and nobody reads. What it sent before is worth nothing: it takes no answer."""
+        try:
+            number = self._handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError as error:
+            self._lose(error)
+            return
+        if number or self._state is not HALF:
+            number = number or errno.EPIPE
+            self._lose(OSError(number, os.strerror(number)))
+        else:  # both halves are shut in order, and what came before can still be read; but this would be said for ever
+            self._watched = 0
+            self._poller.forget(self._descriptor, self)
 
     def _watch(self) -> None:
         """Have the poller look for what is waited for now. In a turn nobody waits for the kernel to take
         something: what is written then is offered to it when the turn ends."""
-        events = READABLE if self._reading is ON else 0
+        if self._state is LOST:
+            return
+        events = READABLE | ENDS if self._reading is ON else ENDS
         if self._pieces:
             events |= WRITABLE if self._turn.unsent is None else self._watched & WRITABLE
         if events != self._watched:
-            self._watched = events
-            self._poller.watch(self._descriptor, self, events)
+            try:
+                self._poller.watch(self._descriptor, self, events)
+            except OSError as error:
+                if error.errno not in CLOSED_BY_OTHERS:
+                    raise
+                self._lose(error)
+            else:
+                self._watched = events
 
     # Reading
 
@@ -376,7 +405,10 @@ class Wire(asyncio.Transport):
             self._reading = OVER
             self._pieces.clear()
             self._unsent_bytes = 0
-            self._watch()
+            if self._watched:
+                self._watched = 0
+                if not self._poller.forget(self._descriptor, self):
+                    self._handle.detach()  # the application closed it, and the number may be another file's by now
             self._poller.loop.call_soon(self._end, error, context=self._poller.context)
 
     def _end(self, error: Exception | None) -> None:
