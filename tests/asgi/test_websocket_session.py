@@ -57,6 +57,9 @@ class Straw:
         self.held: list[bytes] = []
         self.session: Session
 
+    def client_ended(self) -> bool:
+        return False
+
     def accept_websocket(self, *agreed: object) -> None:
         self.session.accepted()
 

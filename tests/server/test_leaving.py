@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 
 import pytest
 
@@ -141,16 +140,6 @@ def test_a_disconnect_ends_no_task(server: Process, name: str) -> None:
         events(server, name, 1)
         client.reset()
     assert events(server, name, 3) == ["here", "http.disconnect after 0", "done"]
-
-
-@pytest.mark.skipif(not SOAK, reason="takes two minutes; run by make soak")
-def test_a_client_that_closed_while_a_stream_says_nothing_is_noticed(server: Process, name: str) -> None:
-    """Closed and half-closed look the same, until the kernel asks (SO_KEEPALIVE) and is answered with a reset."""
-    with Client(server) as client:
-        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
-        client.send(get(script=[start(), body(b"event", True), ("until_gone",)], name=name))
-        until(lambda: client.more() and b"event" in client.buffer)
-    until(lambda: events(server, name), seconds=180)
 
 
 # What a client has sent, and read, when it leaves.

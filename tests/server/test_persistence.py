@@ -6,6 +6,7 @@ import pytest
 
 from tests.harness import Process
 from tests.server.client import Client, ask, body, events, get, open_gate, post, request, start, until
+from tests.server.conftest import Pool
 
 
 def script(text: str, *before: object) -> list[object]:
@@ -237,8 +238,8 @@ class TestUnreadBodies:
             assert response.content == b"hello"
             assert client.rest() == b""
 
-    def test_in_chunks_the_connection_ends_when_too_much_has_come(self, server: Process) -> None:
-        with Client(server) as client:
+    def test_in_chunks_the_connection_ends_when_too_much_has_come(self, pool: Pool, loop_name: str) -> None:
+        with Client(pool.server(loop=loop_name, limit_linger="1MiB")) as client:
             client.send(post(None, "/", "Transfer-Encoding: chunked"))
             assert not client.response().closes
             with pytest.raises(ConnectionError):

@@ -24,6 +24,7 @@ from whorl.asgi.states import (
     CUT,
     ENDED,
     EXPECTING,
+    LEFT,
     SENDING,
     STARTED,
     TOLD,
@@ -150,6 +151,9 @@ class Exchange:
 
     def returned_early(self) -> None:
         """The application returned, and its response is not complete."""
+        if self.their_state is LEFT:
+            self._give_up()
+            return
         head = self.head
         self.service.logger.error(
             "the application returned without completing its response to %s %r", head.method, head.target.decode()
@@ -167,10 +171,12 @@ class Exchange:
             self._start({"status": status, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
             self._first_content({"body": body})
         elif state < COMPLETE:
-            self.our_state = CUT
-            self._ended()
-            self.stream.abort()
-            self._wake()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """The response will never be complete."""
+        self.client_left()
+        self.stream.abort()
 
     # What the application receives
 
@@ -192,6 +198,9 @@ class Exchange:
             self.their_state = TOLD
             return {"type": "http.request", "body": b"", "more_body": False}
         if self.our_state is CUT:
+            return {"type": "http.disconnect"}
+        if self.their_state >= TOLD and self.stream.client_ended():
+            self.their_state = LEFT
             return {"type": "http.disconnect"}
         if self.their_state is EXPECTING:
             self.their_state = COMING
@@ -226,6 +235,10 @@ class Exchange:
         if self.our_state < COMPLETE:
             self.our_state = CUT
             self._ended()
+        self._wake()
+
+    def client_ended(self) -> None:
+        """The client has ended its side: whoever waits for http.disconnect looks at `Stream.client_ended`."""
         self._wake()
 
     @property

@@ -14,6 +14,7 @@ __all__ = [
     "CUT",
     "ENDED",
     "EXPECTING",
+    "LEFT",
     "OPEN",
     "SENDING",
     "STARTED",
@@ -64,9 +65,12 @@ class Their(IntEnum):
     """It is all here, but the application has not been told so."""
     TOLD = 3
     """The application has seen the end; what it waits for now is the disconnect."""
+    LEFT = 4
+    """It has been told that the client left, which may still read."""
 
 
 EXPECTING: Final = Their.EXPECTING
 COMING: Final = Their.COMING
 ENDED: Final = Their.ENDED
 TOLD: Final = Their.TOLD
+LEFT: Final = Their.LEFT

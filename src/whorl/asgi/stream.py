@@ -33,6 +33,10 @@ class Stream(Protocol):
     writing_blocked: bool
     """Whether more than the high-water mark is unsent: the exchange then waits for `Exchange.resume_writing`."""
 
+    def client_ended(self) -> bool:
+        """Whether the client has ended its side, and sends nothing more. That counts as its leaving, and what is sent
+        is written all the same."""
+
     @property
     def client_text(self) -> str:
         """The client, for a log line."""

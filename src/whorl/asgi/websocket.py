@@ -143,6 +143,8 @@ class Session(Exchange):
         if context is None:
             context = self.service.context.copy()
         context.run(FAREWELL.set, self._farewell)
+        if self._carrier.client_ended():
+            self.client_ended()
         super().start(context)
 
     # What the application receives
@@ -397,6 +399,8 @@ class Session(Exchange):
     def returned_early(self) -> None:
         if self.our_state is OPEN:
             self._close(NORMAL, "")  # it has said all it had to say
+        elif self._ending is not None:
+            self._give_up()
         else:
             super().returned_early()
 
@@ -407,6 +411,18 @@ class Session(Exchange):
             super().fail(status)
 
     # What the carrier tells
+
+    def client_ended(self) -> None:
+        """The client sends nothing more. Before its handshake was answered, it has left; the answer is still written,
+        and may be a refusal. After that, `client_left` is called."""
+        if self.our_state is not OPEN:
+            self._ending = self._ending or Ending(ABNORMAL)
+            self._wake()
+
+    @property
+    def awaits_disconnect(self) -> bool:
+        """Whether the application waits for the answer to come to nothing."""
+        return bool(self._receivers) and self.our_state < OPEN
 
     def client_left(self) -> None:
         """The peer has gone without a Close frame, or does not wait for ours."""

@@ -33,6 +33,7 @@ from whorl.http1.writer import (
     refusal_response,
 )
 from whorl.observe.failures import bug
+from whorl.platform import peer_has_ended
 from whorl.transport import upgrade
 from whorl.transport.ending import Ending
 from whorl.transport.entrance import Entrance
@@ -184,11 +185,14 @@ class Connection(Ending):
                 self.reset()
 
     def eof_received(self) -> bool:
-        """The client will send nothing more. One that has a request under way still gets its whole response."""
+        """The client will send nothing more, so it has left, as far as the application asks. One that has a request
+        under way still gets its whole response."""
         self.their_eof = True
-        if self.phase is EXCHANGE and self.reader.body_complete:
+        exchange = self.exchange
+        if exchange is not None and self.phase is EXCHANGE and self.reader.body_complete:
+            exchange.client_ended()
             return True
-        if self.exchange is not None:
+        if exchange is not None:
             self.leave_exchange()
             self._cut()
         elif not (self.turn_planned or (self.writing_blocked and self.reader.buffer)):
@@ -383,6 +387,10 @@ class Connection(Ending):
             self._linger()
 
     # What the exchange asks (whorl.asgi.stream.Stream)
+
+    def client_ended(self) -> bool:
+        # While reading is paused, the end waits in the kernel behind what was not read.
+        return self.their_eof or (self.reading_paused and peer_has_ended(self.fileno()))
 
     @property
     def client_text(self) -> str:

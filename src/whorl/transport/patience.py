@@ -10,7 +10,6 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from whorl.asgi.states import Our
 from whorl.http1.refusal import Refusal
 from whorl.platform import peer_is_gone
 from whorl.transport.keepalive import check_websocket
@@ -35,7 +34,7 @@ def check(connection: Connection, noted: float, now: float) -> None:
         connection.since = now
         if websocket is not None:
             websocket.was_pinged = False
-    if (connection.their_eof and connection.phase is EXCHANGE) or not connection.shared.prompt_close:
+    if connection.reading_paused or connection.their_eof or not connection.shared.prompt_close:
         look_for_client(connection)
     if connection.writing_blocked or connection.phase is CLOSING:
         unsent_bytes = connection.transport.get_write_buffer_size()
@@ -87,14 +86,10 @@ def lose_patience(connection: Connection) -> None:
 
 
 def look_for_client(connection: Connection) -> None:
-    """A client that half-closed may wait for its response, or be gone: on the wire both look the same. And there is a
-    loop that does not notice a reset.
-
-    One that is gone answers the next octets with a reset. Where the application waits to be told, an interim response,
-    which every client must take (RFC 9110 section 15.2), finds out.
-    """
+    """Find a client that has gone where the loop does not tell: most loops watch nothing while they do not read, and
+    there is one that does not notice a reset."""
     exchange = connection.exchange
     if peer_is_gone(connection.fileno()):
         connection.reset()
-    elif connection.their_eof and exchange and exchange.awaits_disconnect and exchange.our_state is Our.WAITING:
-        connection.send_interim(100, ())
+    elif exchange is not None and exchange.awaits_disconnect and connection.client_ended():
+        exchange.client_ended()
