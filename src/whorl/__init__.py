@@ -8,7 +8,7 @@ if __name__ == "__main__":
 
 from typing import TYPE_CHECKING, Any
 
-from whorl.errors import ConfigError, StartError, WhorlError
+from whorl.errors import ConfigError, ServeError, StartError, WhorlError
 from whorl.version import __version__
 
 if TYPE_CHECKING:
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from whorl.entry import run
     from whorl.server import Server
 
-__all__ = ["Config", "ConfigError", "Server", "StartError", "WhorlError", "__version__", "run", "shutdown"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ServeError",
+    "Server",
+    "StartError",
+    "WhorlError",
+    "__version__",
+    "run",
+    "shutdown",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ No traceback belongs to it, because the mistake is not in the code.
 
 from __future__ import annotations
 
-__all__ = ["SHUTDOWN_FAILED_STATUS", "ConfigError", "StartError", "WhorlError"]
+__all__ = ["SHUTDOWN_FAILED_STATUS", "ConfigError", "ServeError", "StartError", "WhorlError"]
 
 SHUTDOWN_FAILED_STATUS = 1
 """Exit status of a process whose application failed in its shutdown: what it had to save may be lost, and a service
@@ -30,6 +30,10 @@ class ConfigError(WhorlError, ValueError):
     def __init__(self, *problems: str) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class ServeError(WhorlError):
+    """The server had started, and cannot serve any more."""
 
 
 class StartError(WhorlError):

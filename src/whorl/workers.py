@@ -20,7 +20,7 @@ from gunicorn.workers.base import Worker
 
 from whorl.config import Config
 from whorl.config.sources import assemble
-from whorl.errors import WhorlError
+from whorl.errors import ServeError, WhorlError
 from whorl.loops import MadeLoop, resolve
 from whorl.observe.logs import ACCESS_LOGGER, ERROR_LOGGER
 from whorl.server.run import end_tasks, leave_process
@@ -97,7 +97,7 @@ class WhorlWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def _cannot_boot(self, error: WhorlError) -> NoReturn:
         for problem in getattr(error, "problems", (str(error),)):
             self.log.error("whorl: %s", problem)
-        sys.exit(BOOT_ERROR_STATUS)
+        sys.exit(1 if isinstance(error, ServeError) else BOOT_ERROR_STATUS)
 
     def handle_exit(self, number: int, frame: FrameType | None) -> None:
         """SIGTERM: finish what is under way, and leave."""

@@ -112,6 +112,10 @@ class Acceptor:
             handle.close()
             raise
 
+    def is_deaf(self) -> bool:
+        """Whether nothing can be heard of any socket any more, because the application closed the poller's own."""
+        return self._poller is not None and not self._poller.is_whole()
+
     # Room
 
     def _admit(self, connect: Connect) -> asyncio.Protocol:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from math import inf
 from typing import Any, Literal, Self, TypeVar, cast
 
@@ -26,7 +27,7 @@ from whorl.asgi.service import Service
 from whorl.asgi.shutdown import SHUTDOWN, Shutdown
 from whorl.asgi.websocket import WebSocketLimits
 from whorl.config import Config, load_env_file
-from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
+from whorl.errors import SHUTDOWN_FAILED_STATUS, ServeError, StartError
 from whorl.http1.head import Limits
 from whorl.http1.writer import encode_field
 from whorl.loops import Feature, MadeLoop, resolve
@@ -205,7 +206,7 @@ class Server:
             made: the running loop, if the caller knows more of it than can be seen.
 
         Raises:
-            WhorlError: the server could not start.
+            WhorlError: the server could not start, or go on.
         """
         if self.ready.done():
             raise RuntimeError("a Server serves once: make another one")
@@ -296,7 +297,10 @@ class Server:
         entrances = Entrances(made, shared, config, certificates)
         acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, shared.turn, self.logger)
         malformed = Malformed(entrances.tally, self.logger, shared.websocket is not None)
-        sweep = Sweep(shared, [malformed.look] if certificates is None else [malformed.look, certificates.look])
+        looks: list[Callable[[], None]] = [malformed.look, partial(self._leave_if_deaf, acceptor)]
+        if certificates is not None:
+            looks.append(certificates.look)
+        sweep = Sweep(shared, looks)
         try:
             await acceptor.start()
             sweep.start()
@@ -316,6 +320,15 @@ class Server:
             if shared.service.access_log is not None:
                 shared.service.access_log.flush()
             malformed.tell()
+
+    def _leave_if_deaf(self, acceptor: Acceptor) -> None:
+        """A server that hears nothing of its sockets lives and serves nobody: have it end, with an error."""
+        assert self._leave is not None
+        if not self._leave.done() and acceptor.is_deaf():
+            reason = "the application closed the file descriptor that tells of all sockets (epoll)"
+            remedy = "look for what closes descriptors that it did not open, such as os.closerange"
+            self.logger.error("%s: leaving", reason)
+            self._leave.set_exception(ServeError(f"{reason}: {remedy}"))
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:
         """Have the application shut down, within the same bound as its requests; a second signal ends that too."""

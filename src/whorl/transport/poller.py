@@ -13,6 +13,7 @@ descriptor must stay open until the next one: a new socket of the same number wo
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 from contextvars import copy_context
 from typing import Final, Protocol
@@ -52,13 +53,15 @@ class Poller:
         context: what everything here runs in.
     """
 
-    __slots__ = ("_epoll", "_waiting", "context", "loop", "turn")
+    __slots__ = ("_epoll", "_waiting", "_witness", "context", "loop", "turn")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
         self.loop = loop
         self.turn = turn
         self.context = copy_context()
         self._epoll = select.epoll()
+        self._witness = os.eventfd(0, os.EFD_CLOEXEC)  # is never ready, and is only in this epoll object
+        self._epoll.register(self._witness, 0)
         self._waiting: dict[int, Waiting] = {}
         loop.add_reader(self._epoll.fileno(), self._turn)
 
@@ -99,6 +102,15 @@ class Poller:
             return False
         return True
 
+    def is_whole(self) -> bool:
+        """Whether the epoll object is still there. An application that closes descriptors that it did not open may have
+        closed it, and then nothing ever comes: the number is free, or another file's."""
+        try:
+            self._epoll.modify(self._witness, 0)
+        except OSError:
+            return False
+        return True
+
     def _turn(self) -> None:
         waiting = self._waiting
         left = len(waiting)
@@ -121,4 +133,6 @@ class Poller:
         """Wait for nothing more. Whoever still does is forgotten."""
         self._waiting.clear()
         self.loop.remove_reader(self._epoll.fileno())
-        self._epoll.close()
+        if self.is_whole():  # else the numbers may be other files' by now
+            os.close(self._witness)
+            self._epoll.close()
