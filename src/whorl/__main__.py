@@ -7,4 +7,8 @@ import sys
 from whorl.cli.main import main
 
 if __name__ == "__main__":
+    if getattr(sys, "frozen", False):
+        from multiprocessing import freeze_support
+
+        freeze_support()
     sys.exit(main())

@@ -13,7 +13,9 @@ from typing import Any
 
 from whorl.config import Config
 from whorl.errors import StartError, WhorlError
+from whorl.server.nesting import refuse_nested
 from whorl.server.run import serve_config
+from whorl.supervisor.frozen import VARIABLE, become_worker
 from whorl.supervisor.handover import Inheritance
 
 __all__ = ["run", "run_config"]
@@ -29,7 +31,11 @@ def run(app: Any, **options: Any) -> None:
     Raises:
         SystemExit: with status 3 where the configuration cannot be served, which was said in one line each; with
             status 1 where the application failed in its shutdown.
+        StartError: the application calls this while a server imports it.
     """
+    if VARIABLE in os.environ:
+        become_worker(os.environ)
+    refuse_nested()  # outside of what follows, which would end the process in the midst of an import
     try:
         status = run_config(Config(app, **options))
     except WhorlError as error:
@@ -51,6 +57,7 @@ def run_config(config: Config) -> int:
     Raises:
         WhorlError: the server could not start.
     """
+    refuse_nested()
     if config.reload:
         return reload(config)
     inheritance = Inheritance.taken(os.environ)

@@ -22,6 +22,7 @@ from whorl.platform import Platform
 from whorl.supervisor.channel import FROM_FORK_SERVER, Channel, Word, encode
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.nursery import Nursery
+from whorl.supervisor.program import Program
 
 SOURCE = """
 import os
@@ -249,7 +250,7 @@ def test_no_room_for_another_process() -> None:
     ours, theirs = socket.socketpair()
     with subprocess.Popen(["sleep", "60"]) as process, theirs:
         nursery = Nursery(process, Channel(ours, FROM_FORK_SERVER))
-        worker = nursery.bear(Letter(1, Config("m:a", workers=2), (), (), 1.0, None), 0.0)
+        worker = nursery.bear(Letter(1, Config("m:a", workers=2), (), Program.here(), 1.0, None), 0.0)
         assert nursery.has_unborn
         assert worker.process.poll() is None
         theirs.send(encode(Word.UNBORN, 1, "Cannot allocate memory"))

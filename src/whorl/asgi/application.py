@@ -22,7 +22,7 @@ from typing import Any, Literal, NoReturn
 
 from whorl.asgi.interface import Interface, adapt, check, detect, looks_like_factory, takes
 from whorl.asgi.types import ASGIApp
-from whorl.errors import StartError
+from whorl.errors import StartError, WhorlError
 from whorl.observe.failures import describe, log_theirs, their_frames
 from whorl.observe.logs import ERROR_LOGGER
 
@@ -109,6 +109,8 @@ def import_target(target: str, app_dir: str) -> object:
 def _import_module(name: str, directory: str, target: str) -> ModuleType:
     try:
         return importlib.import_module(name)
+    except WhorlError:
+        raise  # one finished line: the module calls whorl.run while it is imported
     except Exception as error:
         # The module that was asked for is missing if the missing one is it, or a package that it is in, and none of
         # their code has run: a module may as well fail to import one of its own name.
@@ -143,6 +145,8 @@ async def _make(factory: object, subject: str) -> object:
         made = factory()
         if inspect.isawaitable(made):
             made = await made
+    except WhorlError:
+        raise
     except Exception as error:
         _blame(error, f"the factory {subject} raised")
     if made is None:

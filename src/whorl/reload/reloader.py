@@ -16,7 +16,6 @@ import logging
 import os
 import selectors
 import signal
-import sys
 from time import monotonic
 
 from whorl.config import Config
@@ -27,6 +26,7 @@ from whorl.server.notify import Notifier
 from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.letter import Letter, Place
+from whorl.supervisor.program import Program
 from whorl.supervisor.wake import Wake
 from whorl.supervisor.worker import Phase, Worker, start
 from whorl.version import __version__
@@ -127,7 +127,7 @@ class Reloader:
         self._is_due = False
         # The sockets outlive the server: it leaves what waits in their queues to the next one.
         places = tuple(dataclasses.replace(Place.of(bound), outlives=True) for bound in self._bounds)
-        letter = Letter(1, self.config, places, tuple(sys.path), BEAT_SECONDS, KILL_SECONDS)
+        letter = Letter(1, self.config, places, Program.here(), BEAT_SECONDS, KILL_SECONDS)
         try:
             # The terminal stays the application's, for a debugger.
             self._worker = worker = start(letter, os.getcwd(), monotonic(), stdin=None)

@@ -20,6 +20,7 @@ from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import logs
 from whorl.server.complaints import Complaints
 from whorl.server.keeper import Keeper
+from whorl.server.nesting import refuse_nested, serving
 from whorl.server.notify import Notifier
 from whorl.server.room import raise_limit
 from whorl.server.server import Server
@@ -46,13 +47,19 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     Raises:
         WhorlError: the server could not start.
     """
+    refuse_nested()
+    with serving(whole_process=keeper is not None):
+        return serve_alone(config, keeper or Keeper())
+
+
+def serve_alone(config: Config, keeper: Keeper) -> int:
+    """What `serve_config` does, in a process that does nothing else."""
     prepend_app_dir(config.app_dir)
     raise_limit()
     is_unix = any(isinstance(place, UnixPlace) for place in config.places)
     needs = [Feature.UNIX_SOCKETS] if is_unix else []
     made = resolve(config.loop).make(*needs)
     made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
-    keeper = keeper or Keeper()
     server = Server(config, keeper)
     renews = renewing(server.renew_certificates) if config.renews_certificates else nullcontext()
     with handled(server.handle_signal, made, keeper.signals), renews, made.runner() as runner:
@@ -134,11 +141,13 @@ def import_application(config: Config) -> None:
     logs.configure(config)
     if config.env_file is not None:
         load_env_file(config.env_file)
-    import_target(config.app, config.app_dir)
+    with serving(whole_process=True):
+        import_target(config.app, config.app_dir)
 
 
 def prepend_app_dir(app_dir: str) -> None:
     """Put the application's directory first on `sys.path`: a loop of the user's own may live there too."""
     directory = app_dir or ""
-    if directory not in sys.path[:1]:
+    # Once an application is imported, its directory stands first by its full name, and this second (`import_target`).
+    if directory not in sys.path[:2]:
         sys.path.insert(0, directory)

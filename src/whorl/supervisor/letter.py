@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from whorl.config import Config
 from whorl.server.sockets import Bound
+from whorl.supervisor.program import Program
 
 __all__ = ["Letter", "Place"]
 
@@ -53,7 +54,7 @@ class Letter:
         number: of the worker, from 1.
         config: the settings.
         places: where to listen.
-        path: `sys.path` of the parent, so that a worker imports what the parent would.
+        program: the parent's, so that an application finds what it would find in one process.
         beat_seconds: how often to say that the loop turns.
         patience_seconds: how long leaving may take at most, None for as long as it likes.
     """
@@ -61,7 +62,7 @@ class Letter:
     number: int
     config: Config
     places: tuple[Place, ...]
-    path: tuple[str, ...]
+    program: Program
     beat_seconds: float
     patience_seconds: float | None
 

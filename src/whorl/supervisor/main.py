@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -21,6 +20,7 @@ from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.server.run import serve_config
 from whorl.supervisor.channel import Word
+from whorl.supervisor.frozen import VARIABLE
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.reporter import Line, Reporter
 
@@ -36,6 +36,7 @@ def main(descriptor: int) -> NoReturn:
     Args:
         descriptor: of the socket that leads to the parent.
     """
+    os.environ.pop(VARIABLE, None)
     deafen()
     os.set_inheritable(descriptor, False)
     be_a_worker(Line(socket.socket(fileno=descriptor)))
@@ -62,7 +63,7 @@ def be_a_worker(line: Line, numbers: Mapping[int, int] | None = None) -> NoRetur
         raise SystemExit(0)  # the parent died meanwhile
     letter = Letter.opened(first[1][0])
     if numbers is None:
-        sys.path[:] = letter.path
+        letter.program.restore()
     else:
         letter = letter.renumbered(numbers)
     raise SystemExit(serve(letter.config, Reporter(letter, line)))

@@ -29,6 +29,7 @@ from whorl.observe.logs import ERROR_LOGGER
 from whorl.platform import peer_is_gone
 from whorl.server.run import import_application, leave_process
 from whorl.supervisor.channel import TO_FORK_SERVER, MalformedMessage, Word, decode, encode
+from whorl.supervisor.frozen import VARIABLE
 from whorl.supervisor.kinship import die_with_parent
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.main import be_a_worker, deafen
@@ -102,6 +103,7 @@ def main(descriptor: int) -> NoReturn:
     Args:
         descriptor: of the socket that leads there.
     """
+    os.environ.pop(VARIABLE, None)
     deafen()
     # A service manager may send it to all of us. The supervisor gets it too, and ends this process when it is time.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -112,7 +114,7 @@ def main(descriptor: int) -> NoReturn:
     if first is None or peer_is_gone(descriptor):
         leave_process(0)
     letter = Letter.opened(first[1][0])
-    sys.path[:] = letter.path
+    letter.program.restore()
     prepare(letter.config, orders)
     orders.say(Word.READY)
     while (order := orders.next()) is not None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from math import inf
 
 from whorl.config import Config
 from whorl.server.sockets import Bound
 from whorl.supervisor.letter import Letter, Place
+from whorl.supervisor.program import Program
 from whorl.supervisor.spread import Spread
 from whorl.supervisor.worker import Worker, start
 
@@ -60,7 +60,7 @@ class Source:
 
     def _letter(self, number: int, places: tuple[Place, ...] = ()) -> Letter:
         beat_seconds = min(BEAT_SECONDS, (self.config.timeout_worker_healthcheck or inf) / 4)
-        return Letter(number, self.config, places, tuple(sys.path), beat_seconds, self.patience_seconds)
+        return Letter(number, self.config, places, Program.here(), beat_seconds, self.patience_seconds)
 
     def _start(self, letter: Letter, now: float) -> Worker:
         return start(letter, self.directory, now)

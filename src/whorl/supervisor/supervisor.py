@@ -29,6 +29,7 @@ from whorl.server.notify import Notifier
 from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.cores import available_cores
+from whorl.supervisor.frozen import hint
 from whorl.supervisor.handover import Handover, Inheritance
 from whorl.supervisor.kinship import reap_strangers
 from whorl.supervisor.nurseries import Nurseries
@@ -312,7 +313,7 @@ class Supervisor:
         if self._ends:
             return
         if not self._has_started:
-            self._failure = worker.last_words or f"{worker} {worker.how_it_ended()} before it was ready"
+            self._failure = worker.last_words or f"{worker} {worker.how_it_ended()} before it was ready{hint()}"
             self._end()
             return
         wait_seconds = post.backoff.failed(now)

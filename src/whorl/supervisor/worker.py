@@ -6,11 +6,12 @@ parent but the sockets. It waits for nobody. Called by `supervisor`, which alone
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,11 +19,23 @@ from typing import Protocol
 
 from whorl import version
 from whorl.supervisor.channel import FROM_WORKER, Channel, Messages, Word
+from whorl.supervisor.frozen import frozen_command, is_frozen, mark
 from whorl.supervisor.letter import Letter
+from whorl.supervisor.program import interpreter_options
 
 __all__ = ["Phase", "Process", "Worker", "launch", "manner_of_death", "start"]
 
-PROGRAM = "import sys; sys.path.insert(0, {root!r}); from whorl.supervisor.{module} import main; main({descriptor})"
+PROGRAM = """\
+import sys
+sys.flags.safe_path or sys.path.pop(0)
+from importlib import machinery, util
+spec = machinery.PathFinder.find_spec("whorl", [{root!r}])
+sys.modules["whorl"] = whorl = util.module_from_spec(spec)
+spec.loader.exec_module(whorl)
+from whorl.supervisor.{module} import main
+main({fd})"""
+"""With -c, the current directory is on the path before the standard library, and a base64.py there would be taken for
+Python's. Until the worker knows its parent's path, it imports its own Whorl, and the standard library, and no more."""
 ROOT = str(Path(version.__file__).resolve().parents[1])
 
 
@@ -148,16 +161,22 @@ def launch(
         OSError: the system has no room for another process.
     """
     ours, theirs = socket.socketpair()
-    program = PROGRAM.format(root=ROOT, module=module, descriptor=theirs.fileno())
+    inherited = [theirs.fileno(), *descriptors]
+    program = PROGRAM.format(root=ROOT, module=module, fd=theirs.fileno())
+    command = [sys.executable, *interpreter_options(), "-c", program]
+    if is_frozen():
+        command, pipe = frozen_command(module, theirs.fileno())
+        inherited.append(pipe)
     # Ctrl+C at a terminal reaches the whole group of processes. The mask is inherited, so that a worker is deaf to it
     # from its first instruction, until it has a handler.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process = subprocess.Popen(
-            [sys.executable, *interpreter_options(), "-c", program],
+            command,
             stdin=stdin,
-            pass_fds=[theirs.fileno(), *descriptors],
+            pass_fds=inherited,
             cwd=directory,
+            env={**os.environ, **mark(module, theirs.fileno())},
         )
     except BaseException:
         ours.close()
@@ -165,10 +184,6 @@ def launch(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
+        if is_frozen():
+            os.close(pipe)
     return process, Channel(ours, messages)
-
-
-def interpreter_options() -> Iterable[str]:
-    """The options that this interpreter was started with: -X dev, -W error, -O and so on."""
-    options = getattr(subprocess, "_args_from_interpreter_flags", None)
-    return options() if options is not None else ()
