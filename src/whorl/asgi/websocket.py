@@ -456,16 +456,16 @@ class Session(Exchange):
 
     def ping_unanswered(self) -> None:
         """It seems not to be."""
-        self._give_up(Ending(ABNORMAL, PING_UNANSWERED, broken=True))
+        self._close_at_once(Ending(ABNORMAL, PING_UNANSWERED, broken=True))
 
     def reading_failed(self, error: Exception) -> bool:
         """A message could not be taken, and so nothing after it can. Returns whether the peer is told why."""
         if self.our_state is not OPEN or not isinstance(error, MemoryError):
             return False
-        self._give_up(Ending(INTERNAL_ERROR, NO_MEMORY, broken=True))
+        self._close_at_once(Ending(INTERNAL_ERROR, NO_MEMORY, broken=True))
         return True
 
-    def _give_up(self, ending: Ending) -> None:
+    def _close_at_once(self, ending: Ending) -> None:
         """Close without waiting for the peer, nor for the application."""
         self._ending = ending
         self._turn = OVER
