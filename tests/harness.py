@@ -16,10 +16,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from whorl.server.signals import REPEAT_SECONDS
 
 ROOT = Path(__file__).parents[1]
 READY = re.compile(
@@ -78,6 +81,11 @@ class Process:
             return next(line for line in said if text in line)
 
     def signal(self, number: int) -> None:
+        self.popen.send_signal(number)
+
+    def signal_again(self, number: int) -> None:
+        """Send a signal that is not taken for a repetition of the one before."""
+        time.sleep(REPEAT_SECONDS)
         self.popen.send_signal(number)
 
     def stop(self, seconds: float = PATIENCE_SECONDS) -> int:

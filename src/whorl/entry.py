@@ -13,6 +13,7 @@ from typing import Any
 
 from whorl.config import Config
 from whorl.errors import StartError, WhorlError
+from whorl.platform import open_standard_fds
 from whorl.server.nesting import refuse_nested
 from whorl.server.run import serve_config
 from whorl.supervisor.frozen import VARIABLE, become_worker
@@ -58,6 +59,7 @@ def run_config(config: Config) -> int:
         WhorlError: the server could not start.
     """
     refuse_nested()
+    open_standard_fds()
     if config.reload:
         return reload(config)
     inheritance = Inheritance.taken(os.environ)

@@ -24,6 +24,8 @@ __all__ = [
     "Platform",
     "claim_address",
     "descriptor_limit",
+    "has_forked",
+    "open_standard_fds",
     "peer_acknowledges",
     "peer_has_ended",
     "peer_is_gone",
@@ -112,9 +114,9 @@ class Platform:
         return ("SIGINT", "SIGTERM", "SIGBREAK") if self.is_windows else ("SIGINT", "SIGTERM")
 
     @property
-    def renewing_signal(self) -> str | None:
-        """The name of the signal that has files read anew, where there is one."""
-        return None if self.is_windows else "SIGHUP"
+    def has_hangup(self) -> bool:
+        """Whether there are SIGHUP, SIGUSR1 and SIGUSR2."""
+        return not self.is_windows
 
     @property
     def signals_wake_loops(self) -> bool:
@@ -149,6 +151,30 @@ TICK_MILLISECONDS = 20
 
 RESET_ON_CLOSE = struct.pack("HH" if HERE.is_windows else "ii", 1, 0)
 """`struct linger` of socket(7): on, and not a second."""
+
+
+FORKED: set[int] = set()
+"""This process's number, if it has forked. A child inherits the set and is not in it."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=lambda: FORKED.add(os.getpid()))
+
+
+def has_forked() -> bool:
+    """Return whether a child of this process may hold the sockets that were open when it was forked: then to close one
+    here does not end its connection. Children of `subprocess` do not count, they close what they inherit."""
+    return os.getpid() in FORKED
+
+
+def open_standard_fds() -> None:
+    """Open /dev/null as each of fd 0, 1 and 2 that is closed (`<&-`, some init systems): a socket or an event loop's
+    own fd would take the number, be written to as standard error, and be replaced in child processes."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            os.set_inheritable(fd, True)
 
 
 def claim_address(handle: socket.socket) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.supervisor.workers import alive, ask, children, send, until
 from whorl.config import Config
 from whorl.errors import ConfigError
 from whorl.platform import Platform
+from whorl.server.signals import REPEAT_SECONDS
 
 APP = "tests.supervisor.apps:app"
 
@@ -130,7 +132,7 @@ class TestEnd:
             with send(server, "/?sleep=60"):
                 server.signal(signal.SIGINT)
                 until(lambda: not connects(server.address))
-                server.signal(signal.SIGINT)
+                server.signal_again(signal.SIGINT)
                 assert server.wait(10) == 0
         assert not [pid for pid in pids if alive(pid)]
 
@@ -141,6 +143,7 @@ class TestEnd:
             server.wait_for_line("starting", "stdout")
             workers = children(server)
             for _ in range(2):
+                time.sleep(REPEAT_SECONDS)
                 os.killpg(server.popen.pid, signal.SIGINT)
                 until(lambda: not is_pending(server.popen.pid, signal.SIGINT))
             assert server.wait(10) == 0

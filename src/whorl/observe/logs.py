@@ -19,7 +19,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -39,6 +39,7 @@ __all__ = [
     "LogSettings",
     "configure",
     "reopen",
+    "writes_files",
 ]
 
 ERROR_LOGGER = "whorl.error"
@@ -130,16 +131,27 @@ def configure(settings: LogSettings) -> None:
         _apply(settings.log_config)
 
 
-def reopen() -> None:
-    """Have every handler that writes to a file open it anew: whoever rotates logs has given it another name."""
+def file_handlers() -> Iterator[logging.FileHandler]:
+    """The handlers of this process that write to a file."""
     loggers = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
     for logger in (logging.root, *loggers):
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
-                with handler.lock or nullcontext():
-                    if handler.stream is not None:
-                        handler.stream.close()
-                        handler.stream = None  # it is opened with the next line
+                yield handler
+
+
+def writes_files() -> bool:
+    """Return whether this process logs to a file."""
+    return any(True for _ in file_handlers())
+
+
+def reopen() -> None:
+    """Reopen every log file: a program that rotates logs has given it another name."""
+    for handler in file_handlers():
+        with handler.lock or nullcontext():
+            if handler.stream is not None:
+                handler.stream.close()
+                handler.stream = None  # it is opened with the next line
 
 
 def _install(

@@ -23,6 +23,7 @@ from whorl.observe import logs
 from whorl.reload.wanted import Wanted
 from whorl.reload.watching import Watching
 from whorl.server.notify import Notifier
+from whorl.server.signals import ExitSignals
 from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.letter import Letter, Place
@@ -33,7 +34,8 @@ from whorl.version import __version__
 
 __all__ = ["Reloader"]
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGCHLD")
+EXIT_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = (*EXIT_SIGNALS, "SIGUSR1", "SIGUSR2", "SIGCHLD")
 
 GRACEFUL_SECONDS = 1.0
 """How long requests may take to finish when the server starts again: a browser's open stream would hold it up."""
@@ -58,13 +60,15 @@ class Reloader:
     def __init__(self, config: Config, bounds: list[Bound]) -> None:
         bound_seconds = config.timeout_graceful_shutdown
         shorter = GRACEFUL_SECONDS if bound_seconds is None else min(bound_seconds, GRACEFUL_SECONDS)
-        self.config = dataclasses.replace(config, timeout_graceful_shutdown=shorter)
+        # No load balancer stands in front of a server in development.
+        self.config = dataclasses.replace(config, timeout_graceful_shutdown=shorter, drain_delay=0.0)
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
         self._bounds = bounds
         self._selector = selectors.DefaultSelector()
         self._notifier = Notifier()
         self._worker: Worker | None = None
         self._is_due = True
+        self._exit_signals = ExitSignals()
         self._ends = False
 
     @classmethod
@@ -119,8 +123,12 @@ class Reloader:
                 worker.kill_at = None
                 worker.send_signal(signal.SIGKILL)
         for name in wake.taken():
-            if name != "SIGCHLD":
+            if name in EXIT_SIGNALS and self._exit_signals.receive():
                 self._end()
+            elif name == "SIGUSR1":
+                self._reopen_logs()
+            elif name == "SIGUSR2":
+                self.logger.warning("SIGUSR2 is ignored: only a server with workers starts a new one in its place")
 
     def _start(self) -> None:
         """Start a server with the code that is there now."""
@@ -191,6 +199,11 @@ class Reloader:
         if not self._is_due and not self._ends:
             why = worker.last_words or f"the server {worker.how_it_ended()}"
             self.logger.error("%s: waiting for a change", why)
+
+    def _reopen_logs(self) -> None:
+        logs.reopen()
+        if self._worker is not None:
+            self._worker.channel.say(Word.REOPEN)
 
     def _end(self) -> None:
         """The first time: the server leaves. The second time: at once."""

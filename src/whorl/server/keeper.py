@@ -24,12 +24,14 @@ class Keeper:
     """Of a server that keeps itself.
 
     Attributes:
+        is_replaced: whether another process accepts in its place, so that the drain need not be delayed.
         signals: the names of the signals that ask the process to leave.
         tells_manager: whether the process is the one that the service manager hears (`notify`).
         idle_seconds: how long a connection that waits for its next request is kept while the server leaves. Who sends
             one meanwhile is told to connect anew, which is kinder than closing under it; but it takes so long to leave.
     """
 
+    is_replaced: bool = False
     signals: tuple[str, ...] = HERE.leaving_signals
     tells_manager: bool = True
     idle_seconds: float = 0.0

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable
 from typing import NoReturn
 
 from whorl.asgi.application import import_target
@@ -18,13 +18,14 @@ from whorl.config import Config, load_env_file
 from whorl.config.places import UnixPlace
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import logs
+from whorl.platform import HERE
 from whorl.server.complaints import Complaints
 from whorl.server.keeper import Keeper
 from whorl.server.nesting import refuse_nested, serving
 from whorl.server.notify import Notifier
 from whorl.server.room import raise_limit
 from whorl.server.server import Server
-from whorl.server.signals import handled, ignore, renewing
+from whorl.server.signals import handled, ignore
 
 __all__ = ["import_application", "leave_process", "serve_config"]
 
@@ -61,8 +62,7 @@ def serve_alone(config: Config, keeper: Keeper) -> int:
     made = resolve(config.loop).make(*needs)
     made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
     server = Server(config, keeper)
-    renews = renewing(server.renew_certificates) if config.renews_certificates else nullcontext()
-    with handled(server.handle_signal, made, keeper.signals), renews, made.runner() as runner:
+    with handled(server.handle_signal, made, keeper.signals, other_signals(server)), made.runner() as runner:
         try:
             runner.run(serve(server, made, keeper))
         except KeyboardInterrupt:
@@ -76,6 +76,21 @@ def serve_alone(config: Config, keeper: Keeper) -> int:
             server.let_go()  # a third signal may have come in the midst of it
             leave_process(server.exit_status)
     return server.exit_status
+
+
+def other_signals(server: Server) -> dict[str, Callable[[], None]]:
+    """What SIGHUP, SIGUSR1 and SIGUSR2 do, which would otherwise end the process without a drain."""
+    if not HERE.has_hangup:
+        return {}
+
+    def on_hangup() -> None:
+        if not server.reload_files() and not server.handle_signal("SIGHUP"):
+            raise KeyboardInterrupt
+
+    def on_usr2() -> None:
+        server.logger.warning("SIGUSR2 is ignored: only a server with workers starts a new one in its place")
+
+    return {"SIGHUP": on_hangup, "SIGUSR1": server.reopen_logs, "SIGUSR2": on_usr2}
 
 
 async def serve(server: Server, made: MadeLoop, keeper: Keeper) -> None:

@@ -38,6 +38,7 @@ from whorl.server.drain import drain
 from whorl.server.entrances import Entrances, require_hosts, url_of
 from whorl.server.keeper import Keeper
 from whorl.server.malformed import Malformed
+from whorl.server.signals import ExitSignals
 from whorl.server.sockets import Bound
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
@@ -87,6 +88,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
+        self._exit_signals = ExitSignals()
         self._should_exit = False
         self._force_exit = False
         self._background: InTask | InThread | None = None
@@ -126,25 +128,40 @@ class Server:
     def handle_signal(self, name: str) -> bool:
         """A signal came: leave, and at the second one leave at once.
 
+        The first one does no more than ask, even if the server leaves already: a worker gets the signal of its process
+        group and, for the same signal, a message of its parent.
+
         Returns:
             False where an earlier signal was not noticed, because something blocks the loop, or did not help.
         """
-        if self._should_exit:
-            stuck = self._leave is None or not self._leave.done() or self._force_exit
-            self.force_exit = True
-            return not stuck
-        self.should_exit = True
-        return True
+        if not self._exit_signals.receive():
+            return True
+        if self._exit_signals.count == 1:
+            self.should_exit = True
+            return True
+        stuck = self._leave is None or not self._leave.done() or self._force_exit
+        self.force_exit = True
+        return not stuck
 
     def let_go(self) -> None:
         """Close the listening sockets, and remove the paths of those that are Unix sockets. Once more does no harm."""
         for bound in self._bounds:
             bound.close()
 
-    def renew_certificates(self) -> None:
-        """Read the files of certificates and keys anew, from any thread. Open connections go on as they are."""
-        if self._certificates is not None:
-            self._tell(self._certificates.reload)
+    def reload_files(self) -> bool:
+        """Read the files of certificates and keys again, and reopen log files; from any thread. Open connections go on
+        as they are. Returns whether there are any such files."""
+        certificates = self._certificates if self.config.renews_certificates else None
+        if certificates is not None:
+            self._tell(certificates.reload)
+        has_logs = logs.writes_files()
+        if has_logs:
+            self.reopen_logs()
+        return certificates is not None or has_logs
+
+    def reopen_logs(self) -> None:
+        """Reopen log files, from any thread."""
+        self._tell(logs.reopen)
 
     def _tell(self, note: Any) -> None:
         loop = self._loop
@@ -308,6 +325,8 @@ class Server:
             self._keeper.started(self, name, made.describe())
             self.ready.set_result(None)
             await self._leave
+            self.shutdown.begin()
+            await self._delay_drain()
         finally:
             self.started = False
             self.shutdown.begin()
@@ -329,6 +348,15 @@ class Server:
             remedy = "look for what closes descriptors that it did not open, such as os.closerange"
             self.logger.error("%s: leaving", reason)
             self._leave.set_exception(ServeError(f"{reason}: {remedy}"))
+
+    async def _delay_drain(self) -> None:
+        """Go on accepting for `drain_delay`, until the load balancer has noticed that this server is about to leave;
+        not if another process accepts in its place."""
+        assert self._hurry is not None
+        delay_seconds = self.config.drain_delay
+        if delay_seconds and not self._keeper.is_replaced and not self._hurry.done():
+            self.logger.info("the drain begins in %g s (drain_delay): still accepting", delay_seconds)
+            await asyncio.wait({self._hurry}, timeout=delay_seconds)
 
     async def _end_lifespan(self, lifespan: Lifespan) -> None:
         """Have the application shut down, within the same bound as its requests; a second signal ends that too."""

@@ -155,7 +155,8 @@ class Reporter(Keeper):
             word: how.
             is_last: whether nobody else is left to accept what waits in the queue.
         """
-        if word is not Word.RETIRE:
+        self.is_replaced = word is Word.RETIRE
+        if not self.is_replaced:
             self.idle_seconds = 0.0
         if is_last:
             for place, bound in zip(self._letter.places, self._bounds, strict=False):

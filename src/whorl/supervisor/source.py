@@ -99,7 +99,9 @@ def patience_of(config: Config) -> float | None:
     """How long a worker may take to leave before it is ended by force: more than an orderly end takes at most, see
     docs/deployment.md."""
     bound_seconds = config.timeout_graceful_shutdown
-    return None if bound_seconds is None else bound_seconds + 5.0 + max(bound_seconds, 5.0) + 15.0 + 5.0
+    if bound_seconds is None:
+        return None
+    return config.drain_delay + bound_seconds + 5.0 + max(bound_seconds, 5.0) + 15.0 + 5.0
 
 
 def start_directory() -> str:

@@ -26,6 +26,7 @@ from whorl.config import Config
 from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.observe import logs
 from whorl.server.notify import Notifier
+from whorl.server.signals import ExitSignals
 from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.cores import available_cores
@@ -91,6 +92,7 @@ class Supervisor:
         self._patience_seconds = self._source.patience_seconds
         # Descendants that lose their parents become ours: always in a container, where we are process 1.
         self._adopts = config.preload or (os.getpid() == 1 and hasattr(os, "waitid"))
+        self._exit_signals = ExitSignals()
         self._ends = False
         self._hurries = False
         self._has_started = False
@@ -144,14 +146,16 @@ class Supervisor:
         """Wait for something to happen, and take note of it."""
         now = monotonic()
         timeout_seconds = max(0.0, self._next_time(now) - now)
-        for key, _ in self._selector.select(min(timeout_seconds, 3600.0)):
-            if key.data is not None:
-                key.data()
-        self._forgive_silence(now + timeout_seconds)
-        self._reap()
+        ready = self._selector.select(min(timeout_seconds, 3600.0))
+        # First the signals: one that the whole process group got explains why the workers leave.
         for name in wake.taken():
             if name in ON_SIGNAL:
                 ON_SIGNAL[name](self)
+        for key, _ in ready:
+            if key.data is not None and key.fileobj in self._selector.get_map():
+                key.data()
+        self._forgive_silence(now + timeout_seconds)
+        self._reap()
 
     def _next_time(self, now: float) -> float:
         """When something is due although nothing happens."""
@@ -457,6 +461,10 @@ class Supervisor:
 
     # What the operator asks for
 
+    def _receive_exit_signal(self) -> None:
+        if self._exit_signals.receive():
+            self._end()
+
     def _end(self) -> None:
         """The first time: all leave. The second time: at once."""
         now = monotonic()
@@ -561,8 +569,8 @@ class Supervisor:
 
 
 ON_SIGNAL: dict[str, Callable[[Supervisor], None]] = {
-    "SIGINT": Supervisor._end,
-    "SIGTERM": Supervisor._end,
+    "SIGINT": Supervisor._receive_exit_signal,
+    "SIGTERM": Supervisor._receive_exit_signal,
     "SIGHUP": Supervisor._restart,
     "SIGTTIN": Supervisor._add,
     "SIGTTOU": Supervisor._remove,

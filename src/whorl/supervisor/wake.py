@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import signal
 import socket
+from contextlib import ExitStack
 from types import FrameType
+
+from whorl.server.signals import installed
 
 __all__ = ["Wake"]
 
@@ -28,16 +31,16 @@ class Wake:
         self.handle, self._end = socket.socketpair()
         self.handle.setblocking(False)
         self._end.setblocking(False)
+        self._stack = ExitStack()
 
     def __enter__(self) -> Wake:
-        self._before = {number: signal.signal(number, note) for number in self._numbers}
+        self._stack.enter_context(installed(dict.fromkeys(self._numbers, note)))
         self._fd_before = signal.set_wakeup_fd(self._end.fileno(), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._fd_before)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._stack.close()
         self.handle.close()
         self._end.close()
 
@@ -47,7 +50,7 @@ class Wake:
             octets = self.handle.recv(4096)
         except BlockingIOError:
             return []
-        return [signal.Signals(number).name for number in octets if number in self._before]
+        return [signal.Signals(number).name for number in octets if number in self._numbers]
 
 
 def note(number: int, frame: FrameType | None) -> None:

@@ -101,6 +101,7 @@ class Connection(Ending):
             return  # there is a loop that says so once more when it is told to abort
         self.phase = CLOSED
         self.shared.connections.discard(self)
+        self.end_for_children()
         if not self.shared.prompt_close:
             self.hang_up()
         self._held.clear()

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import Final, cast
 
 from whorl.compiled import mypyc_attr
 from whorl.observe.failures import bug
-from whorl.platform import reset_on_close
+from whorl.platform import has_forked, reset_on_close
 from whorl.transport.shared import Shared
 
 __all__ = ["LARGE_BYTES", "READ_BYTES", "SMALL_BYTES", "Output", "small_reads"]
@@ -137,6 +138,15 @@ class Output(asyncio.Protocol):
         except (OSError, ValueError):
             pass  # a transport without a socket of its own, or one that is gone
         self.transport.abort()
+
+    def end_for_children(self) -> None:
+        """End the connection although a child process that the application has forked holds its socket too: closing
+        the fd is not enough then, and the client would see no end."""
+        if has_forked():
+            try:
+                self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            except (OSError, AttributeError, TypeError):
+                pass  # the other end is gone, or the loop's transport has given its socket up already
 
     def hang_up(self) -> None:
         """Close the socket for a loop that does so only when it happens to clear up (rloop).

@@ -69,3 +69,11 @@ class DeadlinesSettings:
         OrNone(Seconds(least=0.0), "wait for ever"),
         "When the server stops, cancel the requests still in flight after this long; 0 cancels them at once.",
     )
+    drain_delay: float = setting(
+        "Deadlines",
+        0.0,
+        Seconds(least=0.0),
+        "When the server is told to stop, go on accepting for this long before the drain begins; whorl.shutdown() has "
+        "begun by then, so a readiness check can fail.",
+        why="A load balancer needs a moment to notice; an image without a shell has no `sleep` for a preStop hook.",
+    )
