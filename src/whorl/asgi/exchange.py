@@ -152,7 +152,7 @@ class Exchange:
     def returned_early(self) -> None:
         """The application returned, and its response is not complete."""
         if self.their_state is LEFT:
-            self._give_up()
+            self._abandon()
             return
         head = self.head
         self.service.logger.error(
@@ -171,9 +171,9 @@ class Exchange:
             self._start({"status": status, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
             self._first_content({"body": body})
         elif state < COMPLETE:
-            self._give_up()
+            self._abandon()
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         """The response will never be complete."""
         self.client_left()
         self.stream.abort()

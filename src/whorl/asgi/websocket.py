@@ -400,7 +400,7 @@ class Session(Exchange):
         if self.our_state is OPEN:
             self._close(NORMAL, "")  # it has said all it had to say
         elif self._ending is not None:
-            self._give_up()
+            self._abandon()
         else:
             super().returned_early()
 
