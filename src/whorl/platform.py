@@ -143,6 +143,9 @@ HERE = Platform()
 READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """How to open a file for reading octets. Without O_NONBLOCK, opening a FIFO would wait for a writer."""
 
+make_poll = getattr(select, "poll", None)
+"""Taken before an application is imported, which may put another one there (gevent) that runs other code meanwhile."""
+
 LAST_ACKNOWLEDGED_AT = 56
 """Where `tcpi_last_ack_recv` stands in the `struct tcp_info` of linux/tcp.h: 32 bits, in milliseconds."""
 
@@ -288,8 +291,8 @@ def peer_acknowledges(descriptor: int, seconds: float) -> bool:
 
 def poll_now(descriptor: int, events: int) -> bool:
     """Whether one of these events, or POLLHUP or POLLERR, has happened."""
-    if descriptor < 0 or not hasattr(select, "poll"):
+    if descriptor < 0 or make_poll is None:
         return False
-    poll = select.poll()
+    poll = make_poll()
     poll.register(descriptor, events)
     return bool(poll.poll(0))

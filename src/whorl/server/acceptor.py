@@ -14,6 +14,7 @@ import gc
 import inspect
 import logging
 import os
+import select
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -78,7 +79,15 @@ class Acceptor:
         self._said = float("-inf")
         self._waiting: asyncio.Task[None] | None = None  # for room
         self._listeners: list[tuple[asyncio.Server | Listener | PolledListener, int]] = []
-        self._poller = Poller(made.loop, turn) if made.takes_poller else None
+        self._poller: Poller | None = None
+        if made.takes_poller:
+            if hasattr(select, "epoll"):
+                self._poller = Poller(made.loop, turn)
+            else:
+                logger.info(
+                    "the application has removed select.epoll, as gevent's monkey patching does: "
+                    "the event loop's own transports are used, which cost more"
+                )
 
     async def start(self) -> None:
         """Listen."""
