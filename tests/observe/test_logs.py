@@ -6,7 +6,9 @@ import contextlib
 import io
 import json
 import logging
+import logging.config
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -345,3 +347,69 @@ def test_a_handler_whose_errors_lead_back_to_themselves() -> None:
     wanted = {"version": 1, "handlers": {"odd": {"()": handler}}, "root": {"handlers": ["odd"]}}
     with pytest.raises(ConfigError, match=r"handler 'odd': first: second$"):
         logs.configure(Settings(log_config=wanted))
+
+
+class TestDisabledByOthers:
+    """A configuration that disables all loggers that exist means somebody else's."""
+
+    @pytest.fixture(autouse=True)
+    def _ours(self) -> Iterator[None]:
+        loggers = [logging.root, *(logging.getLogger(name) for name in ("whorl", "whorl.error", "whorl.access"))]
+        before = [(logger, logger.level, logger.handlers[:], logger.propagate, logger.disabled) for logger in loggers]
+        everything = [found for found in logging.root.manager.loggerDict.values() if isinstance(found, logging.Logger)]
+        disabled = [logger for logger in everything if logger.disabled]
+        yield
+        for logger in everything:
+            logger.disabled = logger in disabled
+        for logger, level, handlers, propagate, is_disabled in before:
+            logger.setLevel(level)
+            logger.handlers[:], logger.propagate, logger.disabled = handlers, propagate, is_disabled
+
+    def disable(self, **loggers: dict[str, object]) -> None:
+        wanted = {name.replace("_", "."): settings for name, settings in loggers.items()}
+        logging.config.dictConfig({"version": 1, "loggers": wanted})
+
+    def test_both_are_enabled_again_and_it_is_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        ERRORS.propagate = True
+        self.disable()
+        logging.root.addHandler(caplog.handler)
+        assert ERRORS.disabled
+        assert ACCESS.disabled
+        logs.keep_enabled()
+        logs.keep_enabled()
+        assert not ERRORS.disabled
+        assert not ACCESS.disabled
+        (record,) = caplog.records
+        assert record.getMessage().endswith(
+            "whorl.error and whorl.access are enabled again (disable_existing_loggers=False leaves them alone)"
+        )
+
+    def test_fileconfig_too(self, tmp_path: Path) -> None:
+        file = tmp_path / "logging.ini"
+        file.write_text("[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n")
+        logging.config.fileConfig(file)
+        assert ERRORS.disabled
+        logs.keep_enabled()
+        assert not ERRORS.disabled
+
+    def test_one_that_is_named_is_left_as_it_was_configured(self) -> None:
+        self.disable(whorl_error={"level": "CRITICAL"})
+        logs.keep_enabled()
+        assert ERRORS.level == logging.CRITICAL
+        assert not ACCESS.disabled
+
+    def test_one_that_is_disabled_by_its_name_stays_so(self) -> None:
+        ACCESS.disabled = True
+        logs.keep_enabled()
+        assert ACCESS.disabled
+
+    def test_one_whose_parent_is_named_is_nobody_s_to_enable(self) -> None:
+        self.disable(whorl={"level": "CRITICAL"})
+        ACCESS.disabled = True
+        logs.keep_enabled()
+        assert ACCESS.disabled
+
+    def test_a_log_config_that_disables_them_without_naming_them(self) -> None:
+        logs.configure(Settings(log_config={"version": 1, "disable_existing_loggers": True}))
+        assert not ERRORS.disabled
+        assert not ACCESS.disabled

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from whorl.observe.failures import text_of, their_frames
+from whorl.observe.failures import their_frames
+from whorl.observe.quoting import text_of
 
 __all__ = ["Verdict", "judge"]
 

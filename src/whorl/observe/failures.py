@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 from types import TracebackType
 
-from whorl.observe.quoting import quote_octets, quote_text
+from whorl.observe.logs import keep_enabled
+from whorl.observe.quoting import quote_octets, quote_text, text_of
 
-__all__ = ["application_failed", "bug", "describe", "log_theirs", "text_of", "their_frames"]
+__all__ = ["application_failed", "bug", "describe", "log_theirs", "their_frames"]
 
 ABOVE_THEM = frozenset({"whorl", "importlib", "_frozen_importlib", "_frozen_importlib_external"})
 """The packages that stand between the event loop and the application's first line."""
@@ -42,6 +43,7 @@ def bug(logger: logging.Logger, error: BaseException) -> None:
 
 def log_theirs(logger: logging.Logger, error: BaseException, sentence: str, level: int = logging.ERROR) -> None:
     """Log a sentence and below it the application's error, without our frames on top."""
+    keep_enabled()  # the application may have configured logging just now
     logger.log(level, "%s", sentence, exc_info=(type(error), error, their_frames(error)))
 
 
@@ -62,11 +64,3 @@ def describe(error: BaseException) -> str:
         error = error.exceptions[0]  # a task group around one error says nothing by itself
     lines = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def text_of(error: BaseException) -> str:
-    """What an error says; nothing if its own `__str__` raises."""
-    try:
-        return str(error)
-    except Exception:
-        return ""

@@ -26,7 +26,7 @@ from typing import Any, Protocol, TextIO
 
 from whorl.errors import ConfigError
 from whorl.observe.colours import paint_level, paint_status, wants_colours
-from whorl.observe.failures import text_of
+from whorl.observe.quoting import text_of
 
 __all__ = [
     "ACCESS_LINE",
@@ -38,6 +38,7 @@ __all__ = [
     "LineHandler",
     "LogSettings",
     "configure",
+    "keep_enabled",
     "reopen",
     "writes_files",
 ]
@@ -49,6 +50,10 @@ ACCESS_LINE = '%s "%s" %s %d %.1fms'
 """The message of an access record: client, request line, status, octets of content, milliseconds."""
 STATUS_AT = 2
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+# Whoever disables all loggers that exist, as `dictConfig` does by default, disables this one too; whoever names one of
+# ours means it, and does not name this.
+CANARY = logging.getLogger("whorl.canary")
 
 
 class LogSettings(Protocol):
@@ -129,6 +134,27 @@ def configure(settings: LogSettings) -> None:
         _install(ACCESS_LOGGER, sys.stdout if settings.access_log else None, AccessFormatter, settings)
     elif settings.log_config != {}:
         _apply(settings.log_config)
+    keep_enabled()
+
+
+def keep_enabled() -> None:
+    """Enable our loggers again if a logging configuration has disabled all that existed, and say so.
+
+    `dictConfig` and `fileConfig` do that unless they are told otherwise: the applications that call them do not mean
+    us, and without a log nobody would learn why a request fails. A logger that is disabled by its name stays so.
+    """
+    if not CANARY.disabled:
+        return
+    CANARY.disabled = False
+    disabled = [logger for logger in map(logging.getLogger, (ERROR_LOGGER, ACCESS_LOGGER)) if logger.disabled]
+    for logger in disabled:
+        logger.disabled = False
+    if disabled:
+        logging.getLogger(ERROR_LOGGER).warning(
+            "a logging configuration disabled all loggers that existed; %s enabled again "
+            "(disable_existing_loggers=False leaves them alone)",
+            " and ".join(logger.name for logger in disabled) + (" are" if len(disabled) > 1 else " is"),
+        )
 
 
 def file_handlers() -> Iterator[logging.FileHandler]:

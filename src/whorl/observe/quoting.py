@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from urllib.parse import quote_from_bytes
 
-__all__ = ["PLAIN", "quote_octets", "quote_text"]
+__all__ = ["PLAIN", "quote_octets", "quote_text", "text_of"]
 
 PLAIN = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'"\\')
 """The octets that stand for themselves. `octets.translate(None, PLAIN)` is empty when there is nothing to escape."""
@@ -28,3 +28,11 @@ def quote_octets(octets: bytes) -> str:
 def quote_text(text: str) -> str:
     """The same for text: what is not ASCII is escaped as its UTF-8."""
     return quote_octets(text.encode("utf-8", "surrogatepass"))
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says; nothing if its own `__str__` raises."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

@@ -279,7 +279,9 @@ class Server:
             )
             mode = "off" if application.interface == "wsgi" else config.lifespan
             lifespan = Lifespan(application.app, cast("Literal['auto', 'on', 'off']", mode))
+            logs.keep_enabled()  # importing an application may configure logging, and so may its start-up
             await self._unless_leaving(lifespan.startup())
+            logs.keep_enabled()
         except LeftEarly:
             self.logger.info("Whorl was told to stop before it had started")
             return
@@ -314,7 +316,11 @@ class Server:
         entrances = Entrances(made, shared, config, certificates)
         acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, shared.turn, self.logger)
         malformed = Malformed(entrances.tally, self.logger, shared.websocket is not None)
-        looks: list[Callable[[], None]] = [malformed.look, partial(self._leave_if_deaf, acceptor)]
+        looks: list[Callable[[], None]] = [
+            malformed.look,
+            partial(self._leave_if_deaf, acceptor),
+            logs.keep_enabled,
+        ]
         if certificates is not None:
             looks.append(certificates.look)
         sweep = Sweep(shared, looks)
