@@ -349,7 +349,7 @@ class Exchange:
 
     def _early_hint(self, message: Message) -> None:
         fields = self.stream.fields
-        lines = [fields.check(b"link", link)[0] for link in message.get("links", ())]
+        lines = [fields.check_pair((b"link", link))[0] for link in message.get("links", ())]
         if lines and self.head.version != "1.0":
             self.stream.send_interim(103, lines)
 

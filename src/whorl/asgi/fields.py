@@ -9,7 +9,7 @@ which gives the encoding. Used by `exchange`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from whorl.http1.grammar import DIGITS, FIELD_VALUE_TABLE, TOKEN, tokens
 
@@ -57,6 +57,8 @@ NOT_IN_TRAILERS: Final = frozenset(
 REMEMBERED_FIELDS: Final = 1024
 REMEMBERED_FIELD_BYTES: Final = 512
 
+NO_FIELDS: Final = "the fields of a response are an iterable of pairs, not None"
+
 Encode = Callable[[bytes, bytes], bytes]
 
 
@@ -90,12 +92,16 @@ class FieldTable:
         flags = 0
         declared_bytes = -1
         known = self.known
+        if headers is None:
+            raise TypeError(NO_FIELDS)
         for pair in headers:
-            key: tuple[bytes, ...] = pair if type(pair) is tuple else tuple(pair)
-            entry = known.get(key)
+            key: tuple[Any, ...] = pair if type(pair) is tuple else as_tuple(pair)
+            try:
+                entry = known.get(key)
+            except TypeError:  # a bytearray has no hash
+                entry = None
             if entry is None:
-                name, value = key
-                entry = self.check(name, value)
+                entry = self.check_pair(key)
             line, mark = entry
             if mark:
                 if mark >= LENGTH:
@@ -109,10 +115,17 @@ class FieldTable:
             lines.append(line)
         return lines, flags & ~DROP, declared_bytes
 
-    def check(self, name: bytes, value: bytes) -> tuple[bytes, int]:
-        """Check and encode one field; returns its line and mark. Raises as `collect`."""
+    def check_pair(self, pair: tuple[Any, ...]) -> tuple[bytes, int]:
+        """`check` for what should be a pair of bytes. Compiled, `check` itself would say it in mypyc's words."""
+        if len(pair) != 2:
+            raise TypeError(f"a response field is a pair of bytes, not {pair!r}")
+        name, value = pair
         if type(name) is not bytes or type(value) is not bytes:
             raise TypeError(f"a response field is a pair of bytes, not ({name!r}, {type(value).__name__})")
+        return self.check(name, value)
+
+    def check(self, name: bytes, value: bytes) -> tuple[bytes, int]:
+        """Check and encode one field; returns its line and mark. Raises as `collect`."""
         if not name or name.translate(None, TOKEN):
             raise ValueError(f"the name of response field {name!r} is not a token (RFC 9110 section 5.1)")
         value = value.strip(b" \t")
@@ -138,9 +151,21 @@ class FieldTable:
         """Check and encode trailer fields. Raises as `collect`, and ValueError for a field that may not be a
         trailer."""
         lines = []
-        for name, value in headers:
-            line, _ = self.check(name, value)
+        if headers is None:
+            raise TypeError(NO_FIELDS)
+        for pair in headers:
+            key = as_tuple(pair)
+            line, _ = self.check_pair(key)
+            name = key[0]
             if name.lower() in NOT_IN_TRAILERS:
                 raise ValueError(f"{name!r} may not be a trailer field (RFC 9110 section 6.5.1)")
             lines.append(line)
         return lines
+
+
+def as_tuple(pair: Iterable[bytes]) -> tuple[Any, ...]:
+    """A field as a tuple. Raises TypeError where it is nothing of the kind."""
+    try:
+        return tuple(pair)
+    except TypeError:
+        raise TypeError(f"a response field is a pair of bytes, not {pair!r}") from None
