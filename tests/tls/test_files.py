@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import ssl
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -230,3 +231,19 @@ def test_the_secrets_are_written_where_asked(
         with TlsClient(process, trusting) as client:
             client.ask(get())
     assert "SERVER_TRAFFIC_SECRET_0" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_for_secrets_that_is_there_keeps_its_mode_and_what_it_holds(
+    certificate: dict[str, Any], tmp_path: Path, trusting: ssl.SSLContext
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text("# before\n")
+    path.chmod(0o640)
+    with serve("tests.apps:app", ssl_keylog=path, **certificate) as process:
+        with TlsClient(process, trusting) as client:
+            client.ask(get())
+    said = path.read_text()
+    assert said.startswith("# before\n")
+    assert "SERVER_TRAFFIC_SECRET_0" in said
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -117,6 +118,8 @@ def make_context(config: Config, table: TableOfCertificate) -> ssl.SSLContext:
     context.verify_mode = DEMANDS[config.ssl_cert_reqs]
     if config.ssl_keylog is not None:
         try:
+            # OpenSSL would create it with the umask's mode, and whoever reads it can decipher the connections.
+            os.close(os.open(config.ssl_keylog, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
             context.keylog_filename = config.ssl_keylog
         except OSError as error:
             raise StartError(f"ssl_keylog {config.ssl_keylog} cannot be written: {error.strerror or error}") from None
