@@ -36,7 +36,8 @@ def wants_colours(stream: TextIO, use_colors: bool | None) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    is_terminal = getattr(stream, "isatty", None)  # an application may have put an object of its own there
+    return is_terminal is not None and is_terminal() and os.environ.get("TERM") != "dumb"
 
 
 def paint_level(number: int, text: str) -> str:

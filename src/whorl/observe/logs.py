@@ -115,7 +115,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """A stream that is gone has nobody to complain to, least of all once per line."""
-        if not (isinstance(sys.exception(), OSError) or self.stream.closed):
+        if not (isinstance(sys.exception(), OSError) or is_closed(self.stream)):
             super().handleError(record)
 
 
@@ -191,10 +191,17 @@ def _install(
     logger.setLevel(settings.log_level.upper())
     logger.propagate = False
     logger.disabled = False
-    if stream is not None:  # a program without a console has none
+    # A program without a console has no stream.
+    if stream is not None and not is_closed(stream):
         handler = LineHandler(stream)
         handler.setFormatter(formatter(wants_colours(stream, settings.use_colors)))
         logger.addHandler(handler)
+
+
+def is_closed(stream: TextIO) -> bool:
+    """Whether a standard stream can take nothing more. An application may close it, or put an object of its own there
+    that can only `write` and `flush`."""
+    return bool(getattr(stream, "closed", False))
 
 
 def _apply(log_config: str | os.PathLike[str] | Mapping[str, Any]) -> None:

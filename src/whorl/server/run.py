@@ -27,7 +27,7 @@ from whorl.server.room import raise_limit
 from whorl.server.server import Server
 from whorl.server.signals import handled, ignore
 
-__all__ = ["import_application", "leave_process", "serve_config"]
+__all__ = ["flush_streams", "import_application", "leave_process", "serve_config"]
 
 # How long tasks that are left over may take to clean up when they are cancelled.
 CANCEL_SECONDS = 1.0
@@ -137,12 +137,17 @@ def leave_process(status: int = 0) -> NoReturn:
         status: the exit status.
     """
     logging.shutdown()
+    flush_streams()
+    os._exit(status)
+
+
+def flush_streams() -> None:
+    """Flush standard output and standard error. The application may have closed or replaced them."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except (AttributeError, OSError, ValueError):
             pass
-    os._exit(status)
 
 
 def import_application(config: Config) -> None:

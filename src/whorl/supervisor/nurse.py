@@ -15,7 +15,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from whorl.errors import StartError, WhorlError
 from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.platform import peer_is_gone
-from whorl.server.run import import_application, leave_process
+from whorl.server.run import flush_streams, import_application, leave_process
 from whorl.supervisor.channel import TO_FORK_SERVER, MalformedMessage, Word, decode, encode
 from whorl.supervisor.frozen import VARIABLE
 from whorl.supervisor.kinship import die_with_parent
@@ -144,9 +143,7 @@ def prepare(config: Config, orders: Orders) -> None:
         leave_process(StartError.exit_status)
     for complaint in complaints(config.app, shared_descriptors() - before):
         logger.warning(complaint)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()  # or else each worker would say it again
+    flush_streams()  # or else each worker would say it again
     # The collector would write to every object that it looks at, and so make a copy of its page in each worker.
     gc.collect()
     gc.freeze()
