@@ -120,6 +120,29 @@ def test_without_watchfiles(project: Project) -> None:
         ask_until(process, "second")
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise ImportError('built for another system')", "cannot be imported (ImportError: built for another system)"),
+        ("raise SystemError", "cannot be imported (SystemError)"),
+        ("def watch(*roots, **more): raise OSError('no room')", "watchfiles cannot watch (OSError: no room)"),
+        ("", "watchfiles cannot watch (AttributeError: module 'watchfiles' has no attribute 'watch')"),
+    ],
+)
+def test_with_a_watchfiles_that_does_not_work(project: Project, code: str, said: str) -> None:
+    """It is said once, and files are looked at instead."""
+    folder = project.directory / ".packages"
+    folder.mkdir()
+    (folder / "watchfiles.py").write_text(code)
+    python = (sys.executable, "-c", PROGRAM.format(first=f"sys.path.insert(0, {str(folder)!r})"))
+    with project.serve(python=python) as process:
+        assert " WARNING " in process.wait_for_line(said)
+        project.write("second")
+        ask_until(process, "second")
+        assert process.stop() == 0
+    assert not [line for line in process.stderr if "bug of Whorl" in line]
+
+
 def test_broken_code_is_told_once_and_a_browser_waits_for_the_mend(project: Project) -> None:
     with project.serve() as process:
         project.write("broken", "x = (")

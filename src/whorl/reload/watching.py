@@ -1,18 +1,19 @@
 """A thread that waits for files to change, and says so on a socket, for a parent that waits in a selector.
 
-With the package watchfiles the system tells (inotify(7) and its like), without it `polling` looks. It begins before the
+With the package watchfiles the system tells (inotify(7) and its like). Without it, or where it does not work, `polling`
+looks. It begins before the
 first process is started and never pauses, so a change while one starts is not lost. Called by `reloader`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import socket
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 
-from whorl.observe.failures import bug
+from whorl.observe.failures import bug, describe
 from whorl.reload.polling import poll
 from whorl.reload.wanted import Wanted
 
@@ -43,8 +44,8 @@ class Watching:
         self._stop = threading.Event()
         self.handle, self._end = socket.socketpair()
         self.handle.setblocking(False)
-        self._has_watchfiles = importlib.util.find_spec("watchfiles") is not None
-        self.means = "with watchfiles" if self._has_watchfiles else f"every {delay_seconds:g} s"
+        self._watchfiles = import_watchfiles(logger)
+        self.means = f"every {delay_seconds:g} s" if self._watchfiles is None else "with watchfiles"
         self._thread = threading.Thread(target=self._watch, name="whorl reload", daemon=True)
 
     def __enter__(self) -> Watching:
@@ -69,11 +70,7 @@ class Watching:
 
     def _watch(self) -> None:
         try:
-            for changed in (
-                notified(self._wanted, self._delay_seconds, self._stop)
-                if self._has_watchfiles
-                else poll(self._wanted, self._delay_seconds, self._stop)
-            ):
+            for changed in self._changes():
                 with self._lock:
                     self._changed |= changed
                 self._end.send(b".")
@@ -85,20 +82,43 @@ class Watching:
         finally:
             self._end.close()
 
+    def _changes(self) -> Iterator[set[str]]:
+        """As the system tells; if it does not, or no more, by looking."""
+        if self._watchfiles is not None:
+            try:
+                yield from notified(self._watchfiles, self._wanted, self._delay_seconds, self._stop)
+            except Exception as error:
+                if self._stop.is_set():
+                    return
+                says = "watchfiles cannot watch (%s): looking at every file every %g s"
+                self._logger.warning(says, describe(error), self._delay_seconds)
+        if not self._stop.is_set():
+            yield from poll(self._wanted, self._delay_seconds, self._stop)
 
-def notified(wanted: Wanted, delay_seconds: float, stop: threading.Event) -> Iterator[set[str]]:
+
+def import_watchfiles(logger: logging.Logger) -> ModuleType | None:
+    """The package, if it is installed and can be imported; that it cannot is said."""
+    try:
+        import watchfiles
+    except Exception as error:
+        if not (isinstance(error, ModuleNotFoundError) and error.name == "watchfiles"):
+            logger.warning("the package watchfiles cannot be imported (%s), so it is not used", describe(error))
+        return None
+    return watchfiles
+
+
+def notified(watchfiles: ModuleType, wanted: Wanted, delay_seconds: float, stop: threading.Event) -> Iterator[set[str]]:
     """Each time something has changed, and nothing more for a while: the paths; told by the system.
 
     Args:
+        watchfiles: the package.
         wanted: what counts.
         delay_seconds: how long a while is.
         stop: ends it.
 
     Raises:
-        OSError: the system has no more room for watches.
+        Exception: the system has no more room for watches, or the package does not work here.
     """
-    import watchfiles
-
     step = max(1, int(delay_seconds * 1000))
     for changes in watchfiles.watch(
         *wanted.roots,
