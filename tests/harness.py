@@ -195,6 +195,7 @@ def serve(
     cwd: Path = ROOT,
     ready: bool = True,
     pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
     **options: object,
 ) -> Iterator[Process]:
     """Run Whorl until the block ends; it must not be alive after that.
@@ -206,6 +207,7 @@ def serve(
         cwd: where it runs.
         ready: wait until it accepts.
         pass_fds: file descriptors that it inherits; the one of `fd` is among them without being named.
+        stdin: its standard input, as `subprocess` has it.
         options: settings by name.
     """
     if not pass_fds and not options.keys() & {"uds", "fd", "bind"}:
@@ -214,7 +216,7 @@ def serve(
         command(app, python, **options),
         cwd=cwd,
         env={**environment_here(), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **(environment or {})},
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

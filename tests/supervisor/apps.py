@@ -29,6 +29,8 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         print("here", flush=True)
     if "block" in query:
         time.sleep(float(query["block"]))
+    if "debug" in query:
+        breakpoint()
     if "hoard" in query:
         HOARD.append(b"x" * int(query["hoard"]))
     if "orphan" in query:

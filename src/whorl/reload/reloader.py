@@ -137,8 +137,7 @@ class Reloader:
         places = tuple(dataclasses.replace(Place.of(bound), outlives=True) for bound in self._bounds)
         letter = Letter(1, self.config, places, Program.here(), BEAT_SECONDS, KILL_SECONDS)
         try:
-            # The terminal stays the application's, for a debugger.
-            self._worker = worker = start(letter, os.getcwd(), monotonic(), stdin=None)
+            self._worker = worker = start(letter, os.getcwd(), monotonic())
         except OSError as error:
             self.logger.error("no process can be started (%s): waiting for a change", error.strerror or error)
             return

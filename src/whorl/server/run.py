@@ -42,8 +42,8 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
 
     Returns:
         The exit status of the process: 0 after an orderly end, 1 where the application failed in its shutdown. Where
-        the user lost patience, or something of the
-        application's cannot be ended, the process ends here, and this does not return.
+        the user lost patience, or something of the application's cannot be ended, the process ends here, and this does
+        not return.
 
     Raises:
         WhorlError: the server could not start.

@@ -62,6 +62,8 @@ class Word(StrEnum):
     """It accepts no more."""
     STACK = "stack"
     """What the thread of the loop is doing."""
+    DEBUGGED = "debugged"
+    """The thread of the loop is in a debugger, and waits for its user."""
     LAST_WORDS = "last words"
     """Why it could not start; one sentence for each thing."""
     BORN = "born"
@@ -113,6 +115,7 @@ FROM_WORKER: Messages = {
     Word.SPENT: [is_text],
     Word.DRAINING: [],
     Word.STACK: [is_text],
+    Word.DEBUGGED: [],
     Word.LAST_WORDS: [is_texts],
 }
 FROM_FORK_SERVER: Messages = {

@@ -33,6 +33,9 @@ __all__ = ["Line", "Reporter"]
 RETIRING_IDLE_SECONDS = 1.0
 """How long a worker with a successor keeps connections that wait for their next request."""
 
+DEBUGGERS = frozenset({"bdb", "code", "pydevd", "_pydevd_bundle"})
+"""Modules that wait for a user: pdb, ipdb and pudb are built on bdb, `code.interact` on code, debugpy on pydevd."""
+
 STATM = Path("/proc/self/statm")
 
 
@@ -140,7 +143,10 @@ class Reporter(Keeper):
         while (heard := self._line.next()) is not None:
             word, items = heard
             if word is Word.TELL_STACK:
-                self.say(Word.STACK, stack_of(main))
+                if is_in_debugger(main):
+                    self.say(Word.DEBUGGED)
+                else:
+                    self.say(Word.STACK, stack_of(main))
             elif word is Word.REOPEN:
                 logs.reopen()
             else:
@@ -172,6 +178,20 @@ class Reporter(Keeper):
         if patience_seconds is not None:
             threading.Event().wait(patience_seconds)
             os._exit(1)
+
+
+def is_in_debugger(ident: int) -> bool:
+    """Whether a thread waits for the user of a debugger, such as `breakpoint()` starts.
+
+    Args:
+        ident: of the thread.
+    """
+    frame = sys._current_frames().get(ident)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def stack_of(ident: int) -> str:

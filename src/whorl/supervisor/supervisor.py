@@ -247,6 +247,7 @@ class Supervisor:
 
     def _hear_alive(self, worker: Worker, requests: int, memory_bytes: int) -> None:
         worker.requests = requests
+        worker.is_debugged = False
         limit_bytes = self.config.limit_worker_memory
         post = self._post_of(worker)
         if limit_bytes is None or memory_bytes <= limit_bytes or post is None or worker.due is not None:
@@ -269,8 +270,17 @@ class Supervisor:
     def _hear_stack(self, worker: Worker, stack: str) -> None:
         if not worker.asked_stack:
             return
-        self.logger.error("%s is held up here:\n%s", worker, stack)
+        self.logger.error("%s is replaced: it is held up here:\n%s", worker, stack)
         worker.kill_at = monotonic()
+
+    def _hear_debugged(self, worker: Worker) -> None:
+        """It is held up by its user, who may think for as long as it takes. It is asked again after a while."""
+        if not worker.is_debugged:
+            worker.is_debugged = True
+            self.logger.info("%s is in a debugger: it is not replaced for that", worker)
+        if worker.asked_stack and worker.phase is Phase.SERVING:
+            worker.asked_stack = False
+            worker.kill_at = None
 
     def _hear_last_words(self, worker: Worker, problems: list[str]) -> None:
         worker.last_words = "; ".join(problems)
@@ -416,8 +426,9 @@ class Supervisor:
         if is_watched and not worker.asked_stack and now - worker.heard >= (healthcheck or 0.0):
             worker.asked_stack = True
             worker.kill_at = min(now + STACK_SECONDS, worker.kill_at or now + STACK_SECONDS)
-            words = (worker, now - worker.heard)
-            self.logger.error("%s is replaced: its event loop has not turned for %.1f s", *words)
+            if not worker.is_debugged:
+                words = (worker, now - worker.heard)
+                self.logger.error("%s: its event loop has not turned for %.1f s", *words)
             worker.channel.say(Word.TELL_STACK)
         elif worker.kill_at is not None and now >= worker.kill_at:
             self._kill(worker, now)
@@ -427,6 +438,8 @@ class Supervisor:
         mute = worker.asked_stack and worker.heard < now - STACK_SECONDS and worker.phase is Phase.SERVING
         if not worker.asked_stack and not self._hurries:
             self.logger.warning("%s did not leave in time: killed", worker)
+        if mute:
+            self.logger.error("%s is replaced: it does not say what holds it up", worker)
         worker.send_signal(signal.SIGABRT if mute else signal.SIGKILL)
         worker.asked_stack = True
         worker.heard = now
@@ -583,5 +596,6 @@ ON_WORD: dict[Word, Callable[..., None]] = {
     Word.SPENT: Supervisor._hear_spent,
     Word.DRAINING: Supervisor._hear_draining,
     Word.STACK: Supervisor._hear_stack,
+    Word.DEBUGGED: Supervisor._hear_debugged,
     Word.LAST_WORDS: Supervisor._hear_last_words,
 }

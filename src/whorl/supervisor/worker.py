@@ -81,6 +81,7 @@ class Worker:
         kill_at: when it is ended by force, None for never.
         last_words: why it could not start, as it said itself.
         asked_stack: whether it was asked what holds it up.
+        is_debugged: whether that was a debugger.
         is_connected: whether its end of the channel is open.
     """
 
@@ -95,6 +96,7 @@ class Worker:
     kill_at: float | None = None
     last_words: str | None = None
     asked_stack: bool = False
+    is_debugged: bool = False
     is_connected: bool = True
 
     def __str__(self) -> str:
@@ -123,39 +125,33 @@ def manner_of_death(status: int | None) -> str:
         return f"was killed by signal {-status}"
 
 
-def start(letter: Letter, directory: str, now: float, stdin: int | None = subprocess.DEVNULL) -> Worker:
+def start(letter: Letter, directory: str, now: float) -> Worker:
     """Start a worker, and tell it what it needs to know.
 
     Args:
         letter: that.
         directory: where it works.
         now: the time.
-        stdin: its standard input, as `subprocess` has it; None is our own.
 
     Raises:
         OSError: the system has no room for another process.
     """
-    process, channel = launch("main", FROM_WORKER, [place.descriptor for place in letter.places], directory, stdin)
+    process, channel = launch("main", FROM_WORKER, [place.descriptor for place in letter.places], directory)
     worker = Worker(letter.number, process, channel, now)
     worker.channel.say(Word.LETTER, letter.sealed())
     return worker
 
 
 def launch(
-    module: str,
-    messages: Messages,
-    descriptors: Sequence[int],
-    directory: str,
-    stdin: int | None = subprocess.DEVNULL,
+    module: str, messages: Messages, descriptors: Sequence[int], directory: str
 ) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start a fresh interpreter, and have a channel to it.
+    """Start a fresh interpreter, and have a channel to it. Its standard input is ours, for a debugger.
 
     Args:
         module: of this package, whose `main` it calls.
         messages: what it may say.
         descriptors: what it inherits.
         directory: where it works.
-        stdin: its standard input, as `subprocess` has it; None is our own.
 
     Raises:
         OSError: the system has no room for another process.
@@ -173,7 +169,6 @@ def launch(
     try:
         process = subprocess.Popen(
             command,
-            stdin=stdin,
             pass_fds=inherited,
             cwd=directory,
             env={**os.environ, **mark(module, theirs.fileno())},
