@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from whorl.supervisor.channel import (
     encode,
 )
 from whorl.supervisor.cores import available_cores
+from whorl.supervisor.handover import Handover
 
 
 class TestBackoff:
@@ -156,3 +159,29 @@ class TestMessages:
             decode(encode(Word.STOP), FROM_WORKER)
         with pytest.raises(MalformedMessage):
             decode(encode(Word.BEAR, 1, [2]), TO_WORKER)
+
+
+class TestHandover:
+    """A new server (SIGUSR2) says that it serves. If it says anything else, the old one stays."""
+
+    @pytest.mark.parametrize(
+        ("pieces", "answers"),
+        [
+            ((b'["re', b'ady"]\n'), (None, True)),
+            ((b"5\n",), (False,)),
+            ((b'["ready","m:a","asyncio",[]]\n',), (False,)),
+            ((b'["alive",1,2]\n["ready"]\n',), (False,)),
+            ((b"",), (False,)),
+        ],
+    )
+    def test_what_it_says(self, pieces: tuple[bytes, ...], answers: tuple[bool | None, ...]) -> None:
+        ours, theirs = socket.socketpair()
+        with subprocess.Popen(["sleep", "60"]) as process, theirs:
+            handover = Handover(process, Channel(ours, FROM_NEW_SERVER))
+            for piece, answer in zip(pieces, answers, strict=True):
+                theirs.send(piece) if piece else theirs.close()
+                assert handover.is_ready() is answer
+            if handover.channel.malformed is None:
+                process.kill()
+            assert process.wait(10) in (-signal.SIGTERM, -signal.SIGKILL)
+            handover.channel.close()

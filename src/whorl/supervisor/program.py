@@ -6,6 +6,7 @@ have. The parent describes itself (`Program.here`), the worker takes that on (`P
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Program:
             return  # each process has run the program itself
         main = ModuleType("__main__")
         main.__package__ = self.package
-        main.__dict__["__builtins__"] = __builtins__
+        main.__dict__["__builtins__"] = builtins
         if self.file is not None:
             main.__file__ = self.file
         if self.spec is not None:

@@ -25,15 +25,18 @@ from whorl.supervisor.program import interpreter_options
 
 __all__ = ["Phase", "Process", "Worker", "launch", "manner_of_death", "start"]
 
-PROGRAM = """\
-import sys
-sys.flags.safe_path or sys.path.pop(0)
-from importlib import machinery, util
-spec = machinery.PathFinder.find_spec("whorl", [{root!r}])
-sys.modules["whorl"] = whorl = util.module_from_spec(spec)
-spec.loader.exec_module(whorl)
-from whorl.supervisor.{module} import main
-main({fd})"""
+PROGRAM = "; ".join(
+    [
+        "import sys",
+        "sys.flags.safe_path or sys.path.pop(0)",
+        "from importlib import machinery, util",
+        'spec = machinery.PathFinder.find_spec("whorl", [{root!r}])',
+        'sys.modules["whorl"] = whorl = util.module_from_spec(spec)',
+        "spec.loader.exec_module(whorl)",
+        "from whorl.supervisor.{module} import main",
+        "main({fd})",
+    ]
+)
 """With -c, the current directory is on the path before the standard library, and a base64.py there would be taken for
 Python's. Until the worker knows its parent's path, it imports its own Whorl, and the standard library, and no more."""
 ROOT = str(Path(version.__file__).resolve().parents[1])
