@@ -97,16 +97,72 @@ def test_a_usage_error_is_one_line(words: list[str], line: str, capsys: Captured
     assert capsys.readouterr().err == f"whorl: error: {line}\n"
 
 
-@pytest.mark.parametrize("option", ["--http2", "--callback-notify", "--timeout-notify"])
-def test_an_option_of_uvicorn_that_is_not_here_is_named_as_such(option: str, capsys: Captured) -> None:
-    assert main(["m:a", option, "4"]) == 2
+@pytest.mark.parametrize("words", [["--http2"], ["--callback-notify", "m:f"]])
+def test_an_option_of_uvicorn_that_would_lose_something_is_named_as_such(words: list[str], capsys: Captured) -> None:
+    assert main(["m:a", *words]) == 3
     absent = "is an option of Uvicorn that this release of Whorl does not have: leave it out"
-    assert capsys.readouterr().err == f"whorl: error: {option} {absent}\n"
+    assert capsys.readouterr().err == f"whorl: error: {words[0]} {absent}\n"
 
 
-def test_a_switch_of_uvicorn_that_is_more_than_one_here_says_how_it_is_written(capsys: Captured) -> None:
-    assert main(["m:a", "--no-proxy-headers"]) == 2
-    assert capsys.readouterr().err == "whorl: error: --no-proxy-headers is written --proxy-headers off here\n"
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--proxy-headers", "m:a"], "auto"),
+        (["m:a", "--proxy-headers"], "auto"),
+        (["--proxy-headers", "--port", "1", "m:a"], "auto"),
+        (["m:a", "--no-proxy-headers"], "off"),
+        (["m:a", "--proxy-headers", "x-forwarded"], "x-forwarded"),
+        (["m:a", "--proxy-headers=forwarded"], "forwarded"),
+        (["m:a", "--proxy-headers", "false"], "off"),
+    ],
+)
+def test_proxy_headers_is_a_switch_and_a_word(words: list[str], value: str, served: list[Config]) -> None:
+    main(words)
+    assert [(config.app, config.proxy_headers) for config in served] == [("m:a", value)]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--ws-per-message-deflate", "m:a"], True),
+        (["--no-ws-per-message-deflate", "m:a"], False),
+        (["--ws-per-message-deflate", "false", "m:a"], False),
+        (["--ws-per-message-deflate=0", "m:a"], False),
+        (["m:a", "--ws-per-message-deflate", "True"], True),
+    ],
+)
+def test_a_switch_may_have_a_value(words: list[str], value: bool, served: list[Config]) -> None:
+    main(words)
+    assert [(config.app, config.ws_per_message_deflate) for config in served] == [("m:a", value)]
+
+
+def test_short_forms(served: list[Config]) -> None:
+    main(["m:a", "-p", "9000", "-w", "2"])
+    main(["m:a", "-b", ":80", "-b", "unix:/x"])
+    assert served == [Config("m:a", port=9000, workers=2), Config("m:a", bind=[":80", "unix:/x"])]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [["--no-config"], ["--config", ""], ["--config="]])
+def test_no_file_is_read_on_request(words: list[str], served: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("whorl.toml").write_text("app = 'evil:app'\nport = 1")
+    monkeypatch.setenv("WHORL_CONFIG", "whorl.toml")
+    main(["m:a"])
+    main(["m:a", *words])
+    assert [config.port for config in served] == [1, 8000]
+
+
+def test_what_has_no_effect_is_told_on_a_line_of_its_own(capsys: Captured) -> None:
+    words = ["--http", "httptools", "--ws", "wsproto", "--reload", "--workers", "4", "--h11-max-incomplete-event-size"]
+    assert main(["m:a", "--check-config", *words, "65536", "--reset-contextvars", "--timeout-notify", "4"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "whorl: note: ws=wsproto means auto: Whorl has one implementation of WebSocket",
+        "whorl: note: http=httptools has no effect: Whorl has one HTTP parser",
+        "whorl: note: h11_max_incomplete_event_size=65536 has no effect: limit_request_line and limit_header_section "
+        "bound a request's head",
+        "whorl: note: reset_contextvars=true has no effect: each request has a copy of the server's context anyway",
+        "whorl: note: timeout_notify=4s has no effect: there is no callback_notify",
+        "whorl: note: workers has no effect with reload: one process serves",
+    ]
 
 
 def test_an_unknown_option_suggests_a_known_one(capsys: Captured) -> None:
@@ -165,8 +221,8 @@ def test_help_names_every_option_and_variable(capsys: Captured) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     for setting in SETTINGS.values():
-        option = f"--[no-]{setting.option[2:]}" if setting.kind.is_flag else setting.option
-        assert f"  {option}" in text
+        option = f"--[no-]{setting.option[2:]}" if setting.kind.switch else setting.option
+        assert f"  {setting.short}, {option}" in text if setting.short else f"  {option}" in text
         assert f" {setting.variable}\n" in text
     assert max(map(len, text.splitlines())) <= 100
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import pickle
+import ssl
 
 import pytest
 
 from whorl.config import Config
 from whorl.config import relations as relations_module
-from whorl.config.relations import RELATIONS
+from whorl.config.relations import NOTES, RELATIONS
 from whorl.errors import ConfigError
 from whorl.platform import Platform
 
@@ -51,23 +53,114 @@ def test_python_reads_neither_environment_nor_files(
 def test_all_problems_are_reported_at_once() -> None:
     assert problems_of(prot=3, callback_notify=4, port=-1, lifespan="of", buffer_response_low="1MiB") == (
         "prot is not a setting: did you mean port?",
-        "callback_notify is an option of Uvicorn that this release of Whorl does not have: leave it out",
         "lifespan must be auto, on or off, not 'of': did you mean off?",
         "port must be a whole number from 0 to 65535, not -1",
+        "callback_notify is an option of Uvicorn that this release of Whorl does not have: leave it out",
         "buffer_response_low must not be more than buffer_response_high",
     )
 
 
-@pytest.mark.parametrize("name", ["http2", "http2_x"])
-def test_an_option_of_uvicorn_that_is_not_here_is_named_as_such(name: str) -> None:
-    assert problems_of(**{name: 1}) == (
+@pytest.mark.parametrize("options", [{"http2": True}, {"callback_notify": print}])
+def test_an_option_of_uvicorn_that_would_lose_something_is_named_as_such(options: dict[str, object]) -> None:
+    (name,) = options
+    assert problems_of(**options) == (
         f"{name} is an option of Uvicorn that this release of Whorl does not have: leave it out",
     )
 
 
 def test_an_option_that_whorl_does_not_need_says_why() -> None:
-    (problem,) = problems_of(http="h11")
-    assert problem == "http is an option of Uvicorn that Whorl does not need (Whorl has one HTTP parser): leave it out"
+    assert Config("main:app", http="h11").notes == ("http=h11 has no effect: Whorl has one HTTP parser",)
+
+
+@pytest.mark.parametrize("name", ["http", "ws"])
+def test_an_implementation_of_the_users_own_is_refused_and_not_ignored(name: str) -> None:
+    (problem,) = problems_of(**{name: "mine:Protocol"})
+    assert problem.startswith(f"{name} must be auto, ")
+    (problem,) = problems_of(**{name: Platform})
+    assert problem.startswith(f"{name} must be auto, ")
+
+
+UVICORN_DEFAULTS: dict[str, object] = {  # of uvicorn.Config, 0.54.0, but log_config, which names Uvicorn's own classes
+    "host": "127.0.0.1",
+    "port": 8000,
+    "uds": None,
+    "fd": None,
+    "loop": "auto",
+    "http": "auto",
+    "http2": False,
+    "ws": "auto",
+    "ws_max_size": 16777216,
+    "ws_max_queue": 32,
+    "ws_ping_interval": 20.0,
+    "ws_ping_timeout": 20.0,
+    "ws_per_message_deflate": True,
+    "lifespan": "auto",
+    "env_file": None,
+    "log_level": None,
+    "access_log": True,
+    "use_colors": None,
+    "interface": "auto",
+    "reload": False,
+    "reload_dirs": None,
+    "reload_delay": 0.25,
+    "reload_includes": None,
+    "reload_excludes": None,
+    "workers": None,
+    "proxy_headers": True,
+    "server_header": True,
+    "date_header": True,
+    "forwarded_allow_ips": None,
+    "root_path": "",
+    "limit_concurrency": None,
+    "limit_max_requests": None,
+    "limit_max_requests_jitter": 0,
+    "backlog": 2048,
+    "timeout_keep_alive": 5,
+    "timeout_notify": 30,
+    "timeout_graceful_shutdown": None,
+    "timeout_worker_healthcheck": 5,
+    "callback_notify": None,
+    "ssl_keyfile": None,
+    "ssl_certfile": None,
+    "ssl_keyfile_password": None,
+    "ssl_version": ssl.PROTOCOL_TLS_SERVER,
+    "ssl_cert_reqs": ssl.CERT_NONE,
+    "ssl_ca_certs": None,
+    "ssl_ciphers": None,
+    "ssl_context_factory": None,
+    "headers": None,
+    "factory": False,
+    "h11_max_incomplete_event_size": None,
+    "reset_contextvars": False,
+    "app_dir": None,
+}
+
+
+def test_the_defaults_of_uvicorn_are_accepted_as_what_they_are() -> None:
+    config = Config(print, **UVICORN_DEFAULTS)  # type: ignore[arg-type]
+    ours = Config(print)
+    differ = {name for name in UVICORN_DEFAULTS if getattr(config, name) != getattr(ours, name)}
+    assert differ == {"timeout_keep_alive", "timeout_graceful_shutdown", "timeout_worker_healthcheck"}
+    assert config.timeout_graceful_shutdown is None
+    assert config.notes == (
+        "timeout_worker_healthcheck has no effect without workers: one process has no parent that checks it",
+    )
+
+
+def test_uvicorn_has_no_option_that_is_unknown_here() -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    signature = set(inspect.signature(uvicorn.Config).parameters) | set(inspect.signature(uvicorn.run).parameters)
+    assert signature - {field.name for field in dataclasses.fields(Config)} == set()
+
+
+def test_none_is_the_default_where_none_is_no_value() -> None:
+    config = Config("main:app", workers=None, port=None, log_level=None, headers=None)  # type: ignore[arg-type]
+    assert config == Config("main:app")
+
+
+def test_host_none_is_every_address() -> None:
+    assert Config("main:app", host=None).host is None
+    assert Config("main:app", host="*").host is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +168,6 @@ def test_an_option_that_whorl_does_not_need_says_why() -> None:
     [
         ({"fd": 3, "uds": "x"}, ("fd", "uds")),
         ({"uds_mode": 0o600}, ("uds_mode", "uds")),
-        ({"limit_max_requests_jitter": 5}, ("limit_max_requests_jitter", "limit_max_requests")),
         ({"buffer_response_low": 2, "buffer_response_high": 1}, ("buffer_response_low", "buffer_response_high")),
         ({"lifespan": "on", "interface": "wsgi"}, ("lifespan", "interface")),
     ],
@@ -91,6 +183,9 @@ def test_settings_that_cannot_go_together(options: dict[str, object], named: tup
         {"fd": 0},
         {"uds": "x", "uds_mode": 0o600},
         {"limit_max_requests": 10, "limit_max_requests_jitter": 5},
+        {"limit_max_requests_jitter": 5},
+        {"timeout_worker_healthcheck": 60.0},
+        {"workers": 2, "timeout_worker_healthcheck": 60.0},
         {"buffer_response_low": 1, "buffer_response_high": 1},
         {"lifespan": "auto", "interface": "wsgi"},
     ],
@@ -114,4 +209,4 @@ def test_one_mistake_makes_one_complaint() -> None:
 
 def test_relations_name_settings_that_exist() -> None:
     known = {field.name for field in dataclasses.fields(Config)}
-    assert all(set(relation.settings) <= known for relation in RELATIONS)
+    assert all(set(relation.settings) <= known for relation in (*RELATIONS, *NOTES))

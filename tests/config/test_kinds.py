@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from whorl.config.config import SETTINGS
 from whorl.config.header_fields import HeaderFields
-from whorl.config.kind import Kind, OrNone
+from whorl.config.kind import Kind, Missing, OrAuto, OrNone
 from whorl.config.quantities import Count, Mode, Seconds, Size
 from whorl.config.words import Application, Choice, Directory, File, Flag, Host, LogConfig, RootPath, Text
 
@@ -45,6 +47,13 @@ def complaint(kind: Kind[Any], raw: object) -> str:
         (Seconds(), "500ms", 0.5),
         (Seconds(), "2m", 120.0),
         (Seconds(), "1h", 3600.0),
+        (Seconds(), "200000", 200_000.0),
+        (Seconds(), 31_536_000, 31_536_000.0),
+        (Count(1, 9, zero=1), "0", 1),
+        (Choice(("auto", "on"), {"trace": "on"}), "TRACE", "on"),
+        (OrAuto(Count(1), "as many as there are"), "Auto", "auto"),
+        (OrAuto(Count(1), "as many as there are"), "3", 3),
+        (Missing(Flag(), False), "no", False),
         (Mode(), "0660", 0o660),
         (Mode(), "660", 0o660),
         (Mode(), "0o660", 0o660),
@@ -96,7 +105,9 @@ def test_reads(kind: Kind[Any], raw: object, value: object) -> None:
         (Size(16), 64.0),
         (Size(16, 64), 65),
         (Seconds(), 0),
-        (Seconds(), 86401),
+        (Seconds(), 31_536_001),
+        (OrAuto(Count(1), "as many as there are"), "often"),
+        (OrAuto(Count(1), "as many as there are"), None),
         (Seconds(), float("nan")),
         (Seconds(), float("inf")),
         (Seconds(), "soon"),
@@ -192,13 +203,15 @@ def test_an_application_must_be_callable() -> None:
     assert complaint(Application(), 5) == "must be an application (a callable) or <module>:<attribute>, not 5"
 
 
-def test_a_log_config_is_a_dictionary_or_a_file_of_a_known_format(tmp_path: Path) -> None:
-    known, unknown = tmp_path / "log.YAML", tmp_path / "log.txt"
-    known.touch()
-    unknown.touch()
-    assert LogConfig().read(known) == str(known)
+def test_a_log_config_is_a_dictionary_or_a_file_or_what_fileconfig_takes(tmp_path: Path) -> None:
+    for name in ("log.YAML", "logging.conf"):
+        (tmp_path / name).touch()
+        assert LogConfig().read(tmp_path / name) == str(tmp_path / name)
     assert LogConfig().read({"version": 1}) == {"version": 1}
-    assert complaint(LogConfig(), str(unknown)).startswith("must be a file that exists and ends in .json, .toml,")
+    parser = ConfigParser()
+    assert LogConfig().read(parser) is parser
+    assert LogConfig().read(io.StringIO("[loggers]\nkeys=root"))["loggers"]["keys"] == "root"
+    assert complaint(LogConfig(), io.StringIO("keys=root")).startswith("cannot be read: File contains no section")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ KIND = Places()
         ("localhost:0", TcpPlace("localhost", 0)),
         ("tcp://localhost:80", TcpPlace("localhost", 80)),
         ("[::]:65535", TcpPlace("::", 65535)),
+        (":8000", TcpPlace("", 8000)),
+        ("*:8000", TcpPlace("", 8000)),
+        ("8000", TcpPlace("127.0.0.1", 8000)),
         ("unix:/run/app.sock", UnixPlace("/run/app.sock", 0o666)),
         ("unix:app.sock?mode=0660", UnixPlace("app.sock", 0o660)),
         ("unix:///run/app.sock?mode=600", UnixPlace("/run/app.sock", 0o600)),
@@ -33,7 +36,7 @@ def test_a_place_is_read_and_shown_again(text: str, place: Place) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("8000", ":8000", "host", "host:", "host:65536", "host:-1", "::1:80", "[::1]", "http://host:80"),
+        *("", "host", "host:", ":", ":x", "65536", "-1", "host:65536", "host:-1", "::1:80", "[::1]", "http://host:80"),
         *("unix:", "unix:/a?x=1", "unix:/a?mode=9", "fd://", "fd:x"),
     ],
 )
@@ -67,6 +70,8 @@ def test_bind_has_no_other_place_beside_it(other: dict[str, object]) -> None:
     [
         ({}, TcpPlace("127.0.0.1", 8000)),
         ({"host": "::", "port": 1}, TcpPlace("::", 1)),
+        ({"host": None, "port": 1}, TcpPlace("", 1)),
+        ({"host": "*"}, TcpPlace("", 8000)),
         ({"uds": "x", "uds_mode": 0o600}, UnixPlace("x", 0o600)),
         ({"fd": 3}, DescriptorPlace(3)),
         ({"bind": "fd://4"}, DescriptorPlace(4)),

@@ -9,6 +9,7 @@ import logging
 import logging.config
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,7 @@ formatter = bare
 format = %(name)s|%(message)s
             """,
         }
+        text[".conf"] = text[".ini"]
         path.write_text(text.get(suffix, text[".json"]))  # JSON is YAML
         return path
 
@@ -250,9 +252,17 @@ format = %(name)s|%(message)s
         ERRORS.propagate = True
         ERRORS.handlers.clear()
 
-    @pytest.mark.parametrize("suffix", [".json", ".toml", ".yaml", ".yml", ".ini", ".JSON"])
+    @pytest.mark.parametrize("suffix", [".json", ".toml", ".yaml", ".yml", ".ini", ".conf", ".JSON"])
     def test_from_a_file(self, tmp_path: Path, suffix: str) -> None:
         logs.configure(Settings(log_config=str(self.write(tmp_path, suffix))))
+        ERRORS.error("hello")
+        self.close()
+        assert (tmp_path / "log").read_text() == "whorl.error|hello\n"
+
+    def test_from_a_parser(self, tmp_path: Path) -> None:
+        parser = ConfigParser(None)
+        parser.read(self.write(tmp_path, ".ini"))
+        logs.configure(Settings(log_config=parser))
         ERRORS.error("hello")
         self.close()
         assert (tmp_path / "log").read_text() == "whorl.error|hello\n"
@@ -302,7 +312,8 @@ format = %(name)s|%(message)s
             ("logging.json", "\xff", "logging.json does not configure logging: 'utf-8' codec"),
             ("logging.json", "{}", "doesn't specify a version"),
             ("logging.ini", "", "logging.ini does not configure logging: "),
-            ("logging.py", "", "logging.py is of no known kind"),
+            ("logging.conf", "", "logging.conf does not configure logging: 'formatters' is missing"),
+            ("logging.conf", "version = 1", "logging.conf does not configure logging: File contains no section"),
             (
                 "logging.json",
                 '{"version": 1, "handlers": {"x": {"class": "no.such.Handler"}}}',

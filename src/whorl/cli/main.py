@@ -20,7 +20,6 @@ import click
 from whorl.cli.options import ServeCommand, setting_parameters, written_settings
 from whorl.cli.table import settings_table
 from whorl.compiled import compiled_modules
-from whorl.config.names import missing_option
 from whorl.config.sources import assemble
 from whorl.errors import ConfigError, WhorlError
 from whorl.version import __version__
@@ -57,10 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[:1] == ["loops"]:  # an application has a colon in its name
             return int(loops_command.main(words[1:], prog_name="whorl loops", standalone_mode=False) or 0)
         return int(serve_command.main(words, prog_name="whorl", standalone_mode=False) or 0)
-    except click.NoSuchOption as error:
-        written = error.option_name
-        name = written.lstrip("-").removeprefix("no-").replace("-", "_")
-        complain(missing_option(name, written) or error.format_message())
     except click.ClickException as error:
         complain(error.format_message())
     except click.Abort:  # Ctrl+C before the server took over the signal
@@ -82,8 +77,11 @@ def serve(context: click.Context) -> int:
     if context.params["version"]:
         click.echo(version())
         return 0
-    assembled = assemble(written_settings(context), os.environ, Path.cwd(), context.params["config"])
+    file = "" if context.params["no_config"] else context.params["config"]
+    assembled = assemble(written_settings(context), os.environ, Path.cwd(), file)
     if context.params["check_config"]:
+        for note in assembled.config.notes:
+            click.echo(f"whorl: note: {note}", err=True)
         click.echo(settings_table(assembled))
         return 0
     if assembled.config.app is None:
@@ -129,7 +127,8 @@ serve_command: Final = ServeCommand(
     context_settings=CONTEXT,
     params=[
         *setting_parameters(),
-        click.Option(["--config"], metavar="FILE", help="Read settings from this TOML file."),
+        click.Option(["--config"], metavar="FILE", help="Read settings from this TOML file; empty reads none."),
+        click.Option(["--no-config"], is_flag=True, help="Read settings from no file."),
         click.Option(
             ["--check-config"], is_flag=True, help="Print every setting and where its value came from; do not serve."
         ),

@@ -7,8 +7,8 @@ written, and all are reported at once. `main` calls this. To add an option, add 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from itertools import groupby, zip_longest
 
 import click
 from click.core import ParameterSource
@@ -29,11 +29,39 @@ def argument(setting: Setting) -> click.Argument:
 
 
 def option(setting: Setting) -> click.Option:
-    if setting.kind.is_flag:
-        return click.Option(
-            [f"{setting.option}/--no-{setting.option[2:]}", setting.name], default=None, help=setting.help
-        )
-    return click.Option([setting.option, setting.name], type=str, multiple=setting.kind.is_list, help=setting.help)
+    names = [setting.option, setting.name] if not setting.short else [setting.short, setting.option, setting.name]
+    return click.Option(names, type=str, multiple=setting.kind.is_list, help=setting.help)
+
+
+def with_values(words: Sequence[str]) -> list[str]:
+    """The command line with a value after each switch: `--reload main:app` becomes `--reload=true main:app`.
+
+    A value that the user wrote stays: `--ws-per-message-deflate false`, as Uvicorn has it.
+    """
+    switches: dict[str, tuple[Setting, str]] = {}
+    for setting in SETTINGS.values():
+        if setting.kind.switch is not None:
+            on, off = setting.kind.switch
+            switches |= {setting.option: (setting, on), f"--no-{setting.option[2:]}": (setting, off)}
+    written: list[str] = []
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        if word not in switches or (word == switches[word][0].option and is_value(switches[word][0], following)):
+            written.append(word)
+        else:
+            setting, value = switches[word]
+            written.append(f"{setting.option}={value}")
+    return written
+
+
+def is_value(setting: Setting, word: str) -> bool:
+    """Whether the word after a switch is its value, and not the application or another option."""
+    if ":" in word or word.startswith("-"):
+        return False
+    try:
+        setting.kind.read(word)
+    except ValueError:
+        return False
+    return True
 
 
 def written_settings(context: click.Context) -> dict[str, object]:
@@ -44,6 +72,9 @@ def written_settings(context: click.Context) -> dict[str, object]:
 
 class ServeCommand(click.Command):
     """The command whose options are the settings. Its help text has a heading for each group of them."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(context, with_values(args))
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         for group, members in groupby(SETTINGS.values(), key=lambda setting: setting.group):
@@ -66,5 +97,6 @@ class ServeCommand(click.Command):
 def entry(setting: Setting) -> tuple[str, str, str, str]:
     """What the help text says about a setting: how to write it, its default, its variable, what it does."""
     kind = setting.kind
-    term = f"--[no-]{setting.option[2:]}" if kind.is_flag else f"{setting.option} {kind.metavar}".strip()
+    term = f"--[no-]{setting.option[2:]}" if kind.switch else f"{setting.option} {kind.metavar}".strip()
+    term = f"{setting.short}, {term}" if setting.short else term
     return term, setting.shown_default, setting.variable, setting.help

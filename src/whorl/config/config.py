@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
+from whorl.config.kind import OrNone
 from whorl.config.names import no_such_setting
-from whorl.config.relations import RELATIONS
+from whorl.config.relations import NOTES, RELATIONS
 from whorl.config.sections.application import ApplicationSettings
 from whorl.config.sections.deadlines import DeadlinesSettings
 from whorl.config.sections.event_loop import EventLoopSettings
@@ -27,6 +28,7 @@ from whorl.config.sections.reload import ReloadSettings
 from whorl.config.sections.response import ResponseSettings
 from whorl.config.sections.sockets import SocketsSettings
 from whorl.config.sections.tls import TlsSettings
+from whorl.config.sections.uvicorn import UvicornSettings
 from whorl.config.sections.websocket import WebSocketSettings
 from whorl.config.sections.workers import WorkersSettings
 from whorl.config.setting import Setting, description
@@ -50,6 +52,7 @@ class Config(
     ResponseSettings,
     WebSocketSettings,
     LogsSettings,
+    UvicornSettings,
 ):
     """What the user asked for.
 
@@ -76,6 +79,19 @@ class Config(
         except ConfigError as error:
             problems.extend(error.problems)
         raise ConfigError(*problems)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each value that was accepted and has no effect."""
+        values = {name: getattr(self, name) for name in SETTINGS}
+        notes: list[str] = []
+        for name, value in values.items():
+            described = SETTINGS[name]
+            note = described.kind.note(value) if value != described.default else None
+            if note is not None:
+                notes.append(f"{name}={described.kind.show(value)} {note}")
+        notes += [relation.sentence.format(*relation.settings) for relation in NOTES if not relation.is_kept(values)]
+        return tuple(notes)
 
     def __post_init__(self) -> None:
         values, problems = check({name: getattr(self, name) for name in SETTINGS})
@@ -109,11 +125,19 @@ def check(written: Mapping[str, object], places: Mapping[str, str] | None = None
     named = {name: name for name in SETTINGS} | dict(places or {})
     for name, described in SETTINGS.items():
         try:
-            values[name] = described.kind.read(written.get(name, described.default))
+            values[name] = described.kind.read(written_or_default(written, described))
         except ValueError as error:
             problems.append(f"{named[name]} {error}")
-    for relation in RELATIONS:
-        related = relation.settings
-        if all(name in values for name in related) and not relation.holds(*(values[name] for name in related)):
-            problems.append(relation.sentence.format(*(named[name] for name in related)))
+    sound = [relation for relation in RELATIONS if all(name in values for name in relation.settings)]
+    problems += [
+        relation.sentence.format(*(named[name] for name in relation.settings))
+        for relation in sound
+        if not relation.is_kept(values)
+    ]
     return values, problems
+
+
+def written_or_default(written: Mapping[str, object], described: Setting) -> object:
+    """What was written; the default where nothing was, or where Python wrote None for a setting that cannot be None."""
+    raw = written.get(described.name, described.default)
+    return described.default if raw is None and not isinstance(described.kind, OrNone) else raw

@@ -24,7 +24,8 @@ Every setting can be written in several places. The first that has a value wins:
 1. the command line: `whorl main:app --port 9000`
 2. the environment: `WHORL_PORT=9000`
 3. a file: `port = 9000` in `whorl.toml`, or under `[tool.whorl]` in `pyproject.toml`, in the current directory;
-   or in the file that `--config FILE` or `WHORL_CONFIG` names
+   or in the file that `--config FILE` or `WHORL_CONFIG` names; `--no-config` reads none, for directories in which
+   others can write (a file can name code)
 4. for `workers` alone, the variable `WEB_CONCURRENCY`, which hosting platforms set; with `reload` it is left aside
 5. the default
 
@@ -39,7 +40,7 @@ How values are written:
 - **Sizes** are bytes, or carry a unit: `65536`, `64KiB`, `16MiB`, `1GiB`. Units are powers of 1024.
 - **Times** are seconds, or carry a unit: `30`, `2.5`, `500ms`, `30s`, `2m`, `1h`.
 - **Switches** are `--name` and `--no-name` on the command line, and `true`/`false`, `yes`/`no`, `on`/`off` or `1`/`0`
-  elsewhere.
+  elsewhere; `--name false` is understood too.
 - **`none`** turns off what can be turned off (`None` in Python); where the table says so, `0` does as well.
 - **A list** is a repeated option on the command line and an array in a file. In an environment variable each line is
   one item, so spaces and commas need no quoting: `WHORL_HEADERS=$'X-Frame-Options: DENY\\nX-Served-By: a, b'`.
@@ -67,8 +68,8 @@ def settings_page() -> str:
 def row(setting: Setting) -> str:
     """One setting as a row of its table."""
     kind = setting.kind
-    option = f"{setting.option}`, `--no-{setting.option[2:]}" if kind.is_flag else setting.option or "APP"
-    names = f"`{setting.name}`<br>`{option}`<br>`{setting.variable}`"
+    options = [setting.short, setting.option or "APP", f"--no-{setting.option[2:]}" if kind.switch else ""]
+    names = f"`{setting.name}`<br>{', '.join(f'`{option}`' for option in options if option)}<br>`{setting.variable}`"
     default = f"`{setting.shown_default}`" if setting.shown_default else ""
     help = f"{setting.help} *{setting.why}*" if setting.why else setting.help
     return f"| {names} | {default} | {escaped(kind.accepts())} | {escaped(help)} |\n"

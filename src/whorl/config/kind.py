@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
-__all__ = ["Kind", "Many", "OrNone"]
+__all__ = ["Kind", "Many", "Missing", "OrAuto", "OrNone", "Unused"]
 
 Value = TypeVar("Value")
 
@@ -47,14 +47,19 @@ class Kind(Generic[Value]):
         return "TEXT"
 
     @property
-    def is_flag(self) -> bool:
-        """Whether the command line writes it as `--name/--no-name`, without a value."""
-        return False
+    def switch(self) -> tuple[str, str] | None:
+        """What `--name` and `--no-name` without a value stand for; None where the command line needs a value."""
+        return None
 
     @property
     def is_list(self) -> bool:
         """Whether the command line takes the option more than once."""
         return False
+
+    def note(self, value: Value) -> str | None:
+        """What to tell the user about a value that is accepted and has no effect, as the end of a sentence that begins
+        with the setting and the value; None for most values."""
+        return None
 
     def refusal(self, raw: object) -> ValueError:
         """The usual complaint about a value that is not of this kind."""
@@ -101,8 +106,109 @@ class OrNone(Kind[Value | None]):
         return self.kind.metavar
 
     @property
-    def is_flag(self) -> bool:
-        return self.kind.is_flag
+    def switch(self) -> tuple[str, str] | None:
+        return self.kind.switch
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class OrAuto(Kind[Value | Literal["auto"]]):
+    """A kind whose value may also be the word auto: Whorl finds the value when it starts.
+
+    Args:
+        kind: the kind of a value that is written.
+        means: what auto stands for, for the documentation.
+    """
+
+    kind: Kind[Value]
+    means: str
+
+    def read(self, raw: object) -> Value | Literal["auto"]:
+        if isinstance(raw, str) and raw.strip().lower() == "auto":
+            return "auto"
+        try:
+            return self.kind.read(raw)
+        except ValueError:
+            raise self.refusal(raw) from None
+
+    def accepts(self) -> str:
+        return f"{self.kind.accepts()} (auto: {self.means})"
+
+    def show(self, value: Value | Literal["auto"]) -> str:
+        return value if isinstance(value, str) else self.kind.show(value)
+
+    @property
+    def metavar(self) -> str:
+        return self.kind.metavar
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Unused(Kind[Value]):
+    """The kind of an option that Uvicorn has and Whorl has no use for: it is checked, and the user is told.
+
+    Args:
+        kind: the kind of the value.
+        reason: why Whorl has no use for it.
+    """
+
+    kind: Kind[Value]
+    reason: str
+
+    def read(self, raw: object) -> Value:
+        return self.kind.read(raw)
+
+    def accepts(self) -> str:
+        return self.kind.accepts()
+
+    def show(self, value: Value) -> str:
+        return self.kind.show(value)
+
+    def note(self, value: Value) -> str:
+        return f"has no effect: {self.reason}"
+
+    @property
+    def metavar(self) -> str:
+        return self.kind.metavar
+
+    @property
+    def switch(self) -> tuple[str, str] | None:
+        return self.kind.switch
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Missing(Kind[Value]):
+    """The kind of an option that Uvicorn has and Whorl does not have yet. Only the value that turns it off is accepted,
+    because anything else would be lost without a word.
+
+    Args:
+        kind: the kind of the value.
+        off: the value that turns it off.
+    """
+
+    kind: Kind[Value]
+    off: Value
+
+    def read(self, raw: object) -> Value:
+        try:
+            is_off = self.kind.read(raw) == self.off
+        except ValueError:
+            is_off = False
+        if not is_off:
+            raise ValueError("is an option of Uvicorn that this release of Whorl does not have: leave it out")
+        return self.off
+
+    def accepts(self) -> str:
+        return self.kind.show(self.off)
+
+    def show(self, value: Value) -> str:
+        return self.kind.show(value)
+
+    @property
+    def metavar(self) -> str:
+        return self.kind.metavar
+
+    @property
+    def switch(self) -> tuple[str, str] | None:
+        return self.kind.switch
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -1,6 +1,6 @@
 """The setting that is a list of places to listen on: `bind`, and what host, port, uds and fd come to.
 
-    127.0.0.1:8000    [::]:8000    localhost:0    unix:/run/app.sock?mode=0660    fd://3
+    127.0.0.1:8000    [::]:8000    localhost:0    :8000    8000    unix:/run/app.sock?mode=0660    fd://3
 
 A place is read here, once; `server.sockets` binds it. Nothing is opened or looked up. `config` uses this kind for
 `bind`; see `kind` for what a kind is.
@@ -17,8 +17,9 @@ from whorl.config.kind import Kind
 from whorl.config.quantities import Count, Mode
 from whorl.config.words import Host
 
-__all__ = ["UNIX_MODE", "DescriptorPlace", "Place", "Places", "TcpPlace", "UnixPlace"]
+__all__ = ["DEFAULT_HOST", "UNIX_MODE", "DescriptorPlace", "Place", "Places", "TcpPlace", "UnixPlace"]
 
+DEFAULT_HOST: Final = "127.0.0.1"
 UNIX_MODE: Final = 0o666
 PORT: Final = Count(0, 65535)
 DESCRIPTOR: Final = Count(0, 2**31 - 1)
@@ -27,7 +28,7 @@ BETWEEN: Final = re.compile(r"[\s,]+")
 
 @dataclass(frozen=True, slots=True)
 class TcpPlace:
-    """A host and a port, 0 for a free one."""
+    """A host, empty for every address of this machine, and a port, 0 for a free one."""
 
     host: str
     port: int
@@ -92,8 +93,12 @@ class Places(Kind[tuple[Place, ...]]):
         if text.startswith("fd:"):
             return DescriptorPlace(self.number(item, text[3:].removeprefix("//"), DESCRIPTOR))
         host, colon, port = text.removeprefix("tcp://").rpartition(":")
+        if not colon:  # a port alone opens nothing to the network that the default would not
+            return TcpPlace(DEFAULT_HOST, self.number(item, text, PORT))
+        if host in ("", "*"):
+            return TcpPlace("", self.number(item, port, PORT))
         is_bracketed = host.startswith("[") and host.endswith("]")
-        if not colon or not host or (":" in host and not is_bracketed):
+        if ":" in host and not is_bracketed:
             raise self.refusal(item)
         try:
             return TcpPlace(Host().read(host[1:-1] if is_bracketed else host), self.number(item, port, PORT))
@@ -124,7 +129,7 @@ class Places(Kind[tuple[Place, ...]]):
             raise self.refusal(item) from None
 
     def accepts(self) -> str:
-        return "<host>:<port>, [<IPv6 address>]:<port>, unix:<path>?mode=<octal> or fd://<number>"
+        return "<host>:<port>, [<IPv6 address>]:<port>, :<port>, <port>, unix:<path>?mode=<octal> or fd://<number>"
 
     def show(self, value: tuple[Place, ...]) -> str:
         return "\n".join(map(str, value))

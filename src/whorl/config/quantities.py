@@ -33,11 +33,13 @@ class Count(Kind[int]):
     Args:
         least, most: the bounds, both included; `most` may be None.
         unit: what is counted, in the plural.
+        zero: the number that 0 stands for, where 0 itself is out of range; None where 0 is nothing special.
     """
 
     least: int
     most: int | None = None
     unit: str = ""
+    zero: int | None = None
 
     def read(self, raw: object) -> int:
         if isinstance(raw, str) and raw.strip().isascii() and raw.strip().isdigit():
@@ -46,6 +48,8 @@ class Count(Kind[int]):
             value = raw
         else:
             raise self.refusal(raw)
+        if value == 0 and self.zero is not None:
+            return self.zero
         if value < self.least or (self.most is not None and value > self.most):
             raise self.refusal(raw)
         return value
@@ -110,11 +114,12 @@ class Seconds(Kind[float]):
     """A time in seconds, written bare or with ms, s, m or h.
 
     Args:
-        least, most: the bounds in seconds, both included. The default `most`, a day, catches who wrote milliseconds.
+        least, most: the bounds in seconds, both included. The default `most` is a year, because "for
+            ever" is often written as a large number; every loop can wait that long.
     """
 
     least: float = 0.001
-    most: float = 86_400.0
+    most: float = 31_536_000.0
 
     def read(self, raw: object) -> float:
         value = self.seconds_of(raw)
@@ -132,7 +137,7 @@ class Seconds(Kind[float]):
         return float(parts[0]) * SECONDS_PER_UNIT[parts[1]]
 
     def accepts(self) -> str:
-        return f"a time from {self.least:g} to {self.most:g} seconds"
+        return f"a time from {self.least:g} to {self.most:.12g} seconds"
 
     def show(self, value: float) -> str:
         return f"{value!r}s".replace(".0s", "s")

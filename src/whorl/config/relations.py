@@ -1,20 +1,20 @@
 """What must hold between settings that are each sound by themselves.
 
-One literal table, checked by `config.check` whenever a configuration is made. A relation is skipped when one of its
-settings is not sound, so that one mistake makes one complaint.
+Two literal tables. RELATIONS is checked by `config.check` whenever a configuration is made. A relation is skipped when
+one of its settings is not sound, so that one mistake makes one complaint. NOTES only makes lines in the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from whorl.config.places import TcpPlace
+from whorl.config.places import DEFAULT_HOST, TcpPlace
 from whorl.config.sections.workers import HEALTHCHECK_SECONDS
 from whorl.platform import HERE
 
-__all__ = ["RELATIONS", "Relation"]
+__all__ = ["NOTES", "RELATIONS", "Relation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,16 @@ class Relation:
     holds: Callable[..., bool]
     sentence: str
 
+    def is_kept(self, values: Mapping[str, Any]) -> bool:
+        """Whether the rule is kept by these values: setting name -> value."""
+        return self.holds(*(values[name] for name in self.settings))
+
 
 WITH_WORKERS: Final = (
     ("reuse_port", False),
     ("limit_worker_memory", None),
     ("limit_worker_lifetime", None),
     ("limit_worker_replacements", 1),
-    ("timeout_worker_healthcheck", HEALTHCHECK_SECONDS),
 )
 """What only a parent can do, and the default of each."""
 
@@ -48,7 +51,7 @@ RELATIONS: Final = (
             lambda bind, value, default=default: not bind or value == default,
             "{0} says everywhere to listen, so {1} has no place beside it: give one of them",
         )
-        for other, default in (("host", "127.0.0.1"), ("port", 8000), ("uds", None), ("fd", None))
+        for other, default in (("host", DEFAULT_HOST), ("port", 8000), ("uds", None), ("fd", None))
     ),
     Relation(
         ("bind",),
@@ -116,11 +119,6 @@ RELATIONS: Final = (
         "{0} leads clients to TLS, and there is none: give {1}, or leave it out",
     ),
     Relation(
-        ("limit_max_requests_jitter", "limit_max_requests"),
-        lambda jitter, limit: jitter == 0 or limit is not None,
-        "{0} is added to {1}, which is not set: give {1}, or leave it out",
-    ),
-    Relation(
         ("workers",),
         lambda workers: workers == 1 or HERE.has_workers,
         "{0} can only be 1 on Windows, where a parent cannot hand its sockets on: leave it out",
@@ -129,11 +127,6 @@ RELATIONS: Final = (
         ("reload",),
         lambda reload: not reload or HERE.has_workers,
         "{0} cannot work on Windows yet: leave it out, and start the server again by hand",
-    ),
-    Relation(
-        ("reload", "workers"),
-        lambda reload, workers: not reload or workers == 1,
-        "{0} is for one process, so {1} has to be 1: leave one of them out",
     ),
     Relation(
         ("preload",),
@@ -184,3 +177,23 @@ RELATIONS: Final = (
         "{0} cannot be on, because a WSGI application ({1}) has no lifespan: write off or auto",
     ),
 )
+
+NOTES: Final = (
+    Relation(
+        ("workers", "reload"),
+        lambda workers, reload: workers == 1 or not reload,
+        "{0} has no effect with {1}: one process serves",
+    ),
+    Relation(
+        ("timeout_worker_healthcheck", "workers"),
+        lambda seconds, workers: seconds == HEALTHCHECK_SECONDS or workers != 1,
+        "{0} has no effect without {1}: one process has no parent that checks it",
+    ),
+    Relation(
+        ("limit_max_requests_jitter", "limit_max_requests"),
+        lambda jitter, limit: jitter == 0 or limit is not None,
+        "{0} has no effect without {1}",
+    ),
+)
+"""What to tell the user about combinations that are accepted although one setting then has no effect. Uvicorn accepts
+them too."""

@@ -32,6 +32,7 @@ class Setting:
         help: what it does, in a sentence or two.
         why: why the default is what it is; may be empty.
         option: how the command line writes it; empty for the positional argument.
+        short: its short form on the command line, such as "-p"; empty for most.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Setting:
     help: str
     why: str
     option: str
+    short: str
 
     @property
     def variable(self) -> str:
@@ -56,7 +58,7 @@ class Setting:
     def of(cls, field: Field[Any]) -> Setting:
         """The setting that a field of `Config` describes."""
         default = None if field.default is MISSING else field.default
-        words = {"option": "--" + field.name.replace("_", "-"), **field.metadata}
+        words = {"option": "--" + field.name.replace("_", "-"), "short": "", **field.metadata}
         return cls(name=field.name, default=default, **words)
 
 
@@ -66,7 +68,7 @@ def description(group: str, kind: Kind[Any], help: str, **more: str) -> Mapping[
 
 
 def setting(group: str, default: Value, kind: Kind[Value], help: str, **more: str) -> Value:
-    """A field of `Config` with its description; `more` may be `why` and `option`.
+    """A field of `Config` with its description; `more` may be `why`, `option` and `short`.
 
     It claims the type of the default, as `dataclasses.field` does, so that a type checker sees the field's type.
     """

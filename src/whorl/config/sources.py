@@ -65,7 +65,7 @@ def assemble(
         command_line: setting name -> what was written, for the options that were given.
         environment: the environment variables; those of an env_file are added to it.
         directory: where to look for `whorl.toml` and `pyproject.toml`.
-        file: the path given to `--config`; without it, that of WHORL_CONFIG.
+        file: the path given to `--config`, empty for no file at all; without it, that of WHORL_CONFIG.
 
     Raises:
         ConfigError: everything that is wrong in all of these places.
@@ -77,7 +77,7 @@ def assemble(
     added: list[str] = []
     env_file: str | None = None
     try:
-        contents = from_file(directory, file or environment.get(CONFIG_VARIABLE) or None, problems)
+        contents = from_file(directory, environment.get(CONFIG_VARIABLE) or None if file is None else file, problems)
         env_file = env_file_of(arguments, environment, contents)
         added = load_env_file(env_file, environment) if env_file is not None else []
     except ConfigError as error:
@@ -98,7 +98,7 @@ def assemble(
 
 def from_file(directory: Path, named: str | None, problems: list[str]) -> dict[str, Written]:
     """What the file says; keys that are not settings are added to the problems."""
-    path, content = read_settings(directory, named)
+    path, content = ("", {}) if named == "" else read_settings(directory, named)
     found: dict[str, Written] = {}
     for name, raw in content.items():
         if name in SETTINGS:

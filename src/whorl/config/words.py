@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from whorl.config.kind import Kind
 from whorl.config.names import nearest
+
+if TYPE_CHECKING:
+    from configparser import RawConfigParser
 
 __all__ = ["Application", "Choice", "Directory", "File", "Flag", "Host", "LogConfig", "RootPath", "Text"]
 
@@ -36,8 +39,8 @@ class Flag(Kind[bool]):
         return "true" if value else "false"
 
     @property
-    def is_flag(self) -> bool:
-        return True
+    def switch(self) -> tuple[str, str]:
+        return "true", "false"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -48,11 +51,15 @@ class Choice(Kind[str]):
         words: the choices, in lower case.
         aliases: other spellings that are taken, and the word each stands for.
         placeholder: the word that stands for the choice in the help text; all of the choices by default.
+        notes: words that are accepted and have no effect, and what to tell the user about each.
+        switched: what `--name` and `--no-name` without a value stand for, if the command line takes these.
     """
 
     words: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     placeholder: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    switched: tuple[str, str] | None = None
 
     def read(self, raw: object) -> str:
         word = str(raw).strip().lower()
@@ -65,9 +72,16 @@ class Choice(Kind[str]):
     def accepts(self) -> str:
         return f"{', '.join(self.words[:-1])} or {self.words[-1]}"
 
+    def note(self, value: str) -> str | None:
+        return self.notes.get(value)
+
     @property
     def metavar(self) -> str:
         return self.placeholder or f"[{'|'.join(self.words)}]"
+
+    @property
+    def switch(self) -> tuple[str, str] | None:
+        return self.switched
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -77,16 +91,18 @@ class Text(Kind[str]):
     Args:
         noun: what the text is, for messages.
         placeholder: the word that stands for it in the help text.
+        aliases: other spellings that are taken, and the text each stands for.
     """
 
     noun: str
     placeholder: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, raw: object) -> str:
         text = os.fspath(raw) if isinstance(raw, os.PathLike) else raw
         if not isinstance(text, str) or not text.strip() or not text.isprintable():
             raise self.refusal(raw)
-        return text
+        return self.aliases.get(text, text)
 
     def accepts(self) -> str:
         return self.noun
@@ -169,27 +185,38 @@ class Directory(Kind[str]):
         return "DIRECTORY"
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class LogConfig(Kind[str | dict[str, Any]]):
-    """The configuration of `logging`: a file whose suffix names its format, or a dictionary (in TOML: a table)."""
+class LogConfig(Kind[Any]):
+    """The configuration of `logging`: a file whose suffix names its format, or a dictionary (in TOML: a table).
 
-    suffixes: tuple[str, ...] = (".json", ".toml", ".yaml", ".yml", ".ini")
+    From Python also what `logging.config.fileConfig` takes: a `RawConfigParser`, or an open file, which is read here.
+    """
 
-    def read(self, raw: object) -> str | dict[str, Any]:
+    def read(self, raw: object) -> Any:
         if isinstance(raw, dict):
             return raw
+        if hasattr(raw, "readline") or hasattr(raw, "read_file"):
+            return self.parser(raw)
         try:
-            path = File().read(raw)
+            return File().read(raw)
         except ValueError:
             raise self.refusal(raw) from None
-        if os.path.splitext(path)[1].lower() not in self.suffixes:
-            raise self.refusal(raw)
-        return path
+
+    def parser(self, raw: Any) -> RawConfigParser:
+        from configparser import ConfigParser, Error, RawConfigParser  # here, because most servers have no use for it
+
+        if isinstance(raw, RawConfigParser):
+            return raw
+        parser = ConfigParser(None)
+        try:
+            parser.read_file(raw)
+        except (Error, OSError, ValueError) as error:
+            raise ValueError(f"cannot be read: {' '.join(str(error).split())}") from None
+        return parser
 
     def accepts(self) -> str:
-        return f"a file that exists and ends in {', '.join(self.suffixes[:-1])} or {self.suffixes[-1]}, or a dictionary"
+        return "a file that exists, or a dictionary"
 
-    def show(self, value: str | dict[str, Any]) -> str:
+    def show(self, value: Any) -> str:
         return value if isinstance(value, str) else "a table of its own"
 
     @property

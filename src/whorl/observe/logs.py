@@ -15,7 +15,6 @@ The command line or the server calls `configure` once per process. Two servers i
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import os
 import sys
@@ -63,7 +62,7 @@ class LogSettings(Protocol):
     def log_level(self) -> str: ...
 
     @property
-    def log_config(self) -> str | os.PathLike[str] | Mapping[str, Any] | None: ...
+    def log_config(self) -> Any: ...
 
     @property
     def use_colors(self) -> bool | None: ...
@@ -204,21 +203,22 @@ def is_closed(stream: TextIO) -> bool:
     return bool(getattr(stream, "closed", False))
 
 
-def _apply(log_config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
-    """Hand the user's own configuration to `logging`. Loggers that exist stay enabled unless it says otherwise."""
+def _apply(log_config: Any) -> None:
+    """Hand the user's own configuration to `logging`. Loggers that exist stay enabled unless it says otherwise.
+
+    Args:
+        log_config: a path, a dictionary for `dictConfig`, or a `RawConfigParser` for `fileConfig`.
+    """
+    from configparser import RawConfigParser
     from logging.config import dictConfig, fileConfig  # here, because most servers start without a log_config
 
-    source = "log_config" if isinstance(log_config, Mapping) else f"log_config {os.fspath(log_config)}"
+    source = f"log_config {os.fspath(log_config)}" if isinstance(log_config, (str, os.PathLike)) else "log_config"
     try:
-        if isinstance(log_config, Mapping):
-            dictConfig({"disable_existing_loggers": False, **log_config})
-            return
-        path = Path(log_config)
-        text = path.read_text("utf-8")
-        if path.suffix.lower() == ".ini":
-            fileConfig(io.StringIO(text), disable_existing_loggers=False)
+        config = _parse(Path(log_config)) if isinstance(log_config, (str, os.PathLike)) else log_config
+        if isinstance(config, RawConfigParser):
+            fileConfig(config, disable_existing_loggers=False)
         else:
-            dictConfig({"disable_existing_loggers": False, **_parse(path, text)})
+            dictConfig({"disable_existing_loggers": False, **config})
     except ConfigError:
         raise
     except OSError as error:
@@ -227,10 +227,13 @@ def _apply(log_config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
         raise ConfigError(f"{source} does not configure logging: {_reason(error)}") from error
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path) -> Mapping[str, Any]:
+    """What a file holds: a table for `dictConfig`, or, where the suffix is none of ours, a parser for `fileConfig`."""
     import json
     import tomllib
+    from configparser import ConfigParser
 
+    text = path.read_text("utf-8")
     readers: dict[str, Callable[[str], Any]] = {
         ".json": json.loads,
         ".toml": tomllib.loads,
@@ -239,9 +242,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ConfigError(
-            f"log_config {path} is of no known kind: its name must end in .json, .toml, .yaml, .yml or .ini"
-        )
+        parser = ConfigParser(None)
+        parser.read_string(text, str(path))
+        return parser
     content = reader(text)
     if not isinstance(content, dict):
         raise ConfigError(
@@ -265,6 +268,7 @@ def _reason(error: BaseException) -> str:
     link: BaseException | None = error
     while link is not None and id(link) not in seen:  # a handler's own class may have raised, and its causes lead back
         seen.add(id(link))
-        texts.append(" ".join(text_of(link).split()) or type(link).__name__)
+        text = f"{text_of(link)} is missing" if isinstance(link, KeyError) else text_of(link)  # of `fileConfig`
+        texts.append(" ".join(text.split()) or type(link).__name__)
         link = link.__cause__
     return ": ".join(texts)

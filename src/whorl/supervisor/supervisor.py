@@ -115,7 +115,7 @@ class Supervisor:
         bounds = bind(config) if inheritance is None else inheritance.bind(config)
         if config.reuse_port:
             allow_siblings(bounds)
-        return cls(config, bounds, config.workers or available_cores(), inheritance)
+        return cls(config, bounds, available_cores() if config.workers == "auto" else config.workers, inheritance)
 
     # The loop
 

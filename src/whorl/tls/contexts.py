@@ -78,7 +78,7 @@ def make_contexts(config: Config) -> Contexts:
         if config.ssl_certfile is not None:
             tables.insert(0, TableOfCertificate(config.ssl_certfile, config.ssl_keyfile, config.ssl_keyfile_password))
         elif config.ssl_self_signed:
-            tables.insert(0, stack.enter_context(made_up(config.host)))
+            tables.insert(0, stack.enter_context(made_up(config.host or "::")))
         certificates = [examine(table) for table in tables]
         made = [make_context(config, table) for table in tables]
         if config.ssl_context_factory is not None:

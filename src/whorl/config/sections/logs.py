@@ -17,7 +17,11 @@ from whorl.config.words import Choice, Flag, LogConfig
 __all__ = ["LogsSettings"]
 
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
-LOG_LEVEL_NUMBERS: Final = {str(50 - 10 * index): level for index, level in enumerate(LOG_LEVELS)}  # logging.ERROR: 40
+LOG_LEVEL_ALIASES: Final = {
+    **{str(50 - 10 * index): level for index, level in enumerate(LOG_LEVELS)},  # logging.ERROR: 40
+    "trace": "debug",  # a level of Uvicorn's own, and its number
+    "5": "debug",
+}
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -27,15 +31,16 @@ class LogsSettings:
     log_level: str = setting(
         "Logs",
         "info",
-        Choice(LOG_LEVELS, LOG_LEVEL_NUMBERS, "LEVEL"),
-        "The least severe messages of whorl.error to write: critical, error, warning, info or debug.",
+        Choice(LOG_LEVELS, LOG_LEVEL_ALIASES, "LEVEL"),
+        "The least severe messages of whorl.error to write: critical, error, warning, info or debug; trace is debug.",
     )
     access_log: bool = setting("Logs", True, Flag(), "Write a line for every response when it ends.")
-    log_config: str | dict[str, Any] | None = setting(
+    log_config: Any = setting(
         "Logs",
         None,
         OrNone(LogConfig(), "Whorl's own"),
-        "Configure logging by this file (.json, .toml, .yaml or .ini) in place of Whorl's own configuration.",
+        "Configure logging by this file in place of Whorl's own configuration: .json, .toml, .yaml and .yml are for "
+        "logging.config.dictConfig, any other suffix is for fileConfig.",
     )
     use_colors: bool | None = setting(
         "Logs",

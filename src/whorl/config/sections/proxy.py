@@ -31,6 +31,7 @@ class ProxySettings:
         Choice(
             ("auto", "x-forwarded", "forwarded", "off"),
             {"true": "auto", "false": "off", "none": "off"},
+            switched=("auto", "off"),
         ),
         "Which fields of those peers are believed. auto: X-Forwarded-For and -Proto, or, where there is no "
         "X-Forwarded-*, for and proto of Forwarded. x-forwarded: -Host, -Port and -Prefix as well. forwarded: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whorl.config.kind import OrNone
-from whorl.config.places import UNIX_MODE, DescriptorPlace, Place, Places, TcpPlace, UnixPlace
+from whorl.config.places import DEFAULT_HOST, UNIX_MODE, DescriptorPlace, Place, Places, TcpPlace, UnixPlace
 from whorl.config.quantities import Count, Mode
 from whorl.config.setting import setting
 from whorl.config.words import Host, Text
@@ -20,14 +20,14 @@ __all__ = ["SocketsSettings"]
 class SocketsSettings:
     """Where clients are waited for."""
 
-    host: str = setting(
+    host: str | None = setting(
         "Sockets",
-        "127.0.0.1",
-        Host(),
+        DEFAULT_HOST,
+        OrNone(Host(), "every address", word="*"),
         "The address to listen on.",
         why="Nobody but this machine can reach it until you say so.",
     )
-    port: int = setting("Sockets", 8000, Count(0, 65535), "The TCP port to listen on; 0 takes a free one.")
+    port: int = setting("Sockets", 8000, Count(0, 65535), "The TCP port to listen on; 0 takes a free one.", short="-p")
     uds: str | None = setting(
         "Sockets",
         None,
@@ -47,8 +47,10 @@ class SocketsSettings:
         "Sockets",
         (),
         Places(),
-        "Listen here in place of all of the above: 127.0.0.1:8000, [::]:8000 (IPv4 as well), "
-        "unix:/run/app.sock?mode=0660 or fd://3; may be repeated. A file has a list, a variable puts spaces between.",
+        "Listen here in place of all of the above: 127.0.0.1:8000, [::]:8000 (IPv4 as well), :8000 (every address), "
+        "8000 (127.0.0.1), unix:/run/app.sock?mode=0660 or fd://3; may be repeated. A file has a list, a variable puts "
+        "spaces between.",
+        short="-b",
     )
     redirect_http: int | None = setting(
         "Sockets",
@@ -74,4 +76,4 @@ class SocketsSettings:
             return (DescriptorPlace(self.fd),)
         if self.uds is not None:
             return (UnixPlace(self.uds, self.uds_mode),)
-        return (TcpPlace(self.host, self.port),)
+        return (TcpPlace(self.host or "", self.port),)

@@ -6,6 +6,7 @@ One section of `Config`, which puts them together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from whorl.config.kind import OrNone
 from whorl.config.quantities import GIB, MIB, Count, Seconds, Size
@@ -13,6 +14,9 @@ from whorl.config.setting import setting
 from whorl.config.words import Choice, Flag
 
 __all__ = ["WebSocketSettings"]
+
+UVICORN_IMPLEMENTATIONS: Final = ("websockets", "websockets-sansio", "wsproto")
+ONE_CODEC: Final = "means auto: Whorl has one implementation of WebSocket"
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -22,8 +26,9 @@ class WebSocketSettings:
     ws: str = setting(
         "WebSocket",
         "auto",
-        Choice(("auto", "none")),
-        "Whether WebSocket is served. With none, a request to upgrade is an ordinary request.",
+        Choice(("auto", "none", *UVICORN_IMPLEMENTATIONS), notes=dict.fromkeys(UVICORN_IMPLEMENTATIONS, ONE_CODEC)),
+        "Whether WebSocket is served. With none, a request to upgrade is an ordinary request. The names of Uvicorn's "
+        "implementations mean auto.",
     )
     ws_max_size: int = setting(
         "WebSocket",

@@ -6,8 +6,9 @@ One section of `Config`, which puts them together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from whorl.config.kind import OrNone
+from whorl.config.kind import OrAuto, OrNone
 from whorl.config.quantities import MIB, Count, Seconds, Size
 from whorl.config.setting import setting
 from whorl.config.words import Flag
@@ -21,12 +22,13 @@ HEALTHCHECK_SECONDS = 30.0
 class WorkersSettings:
     """How many processes serve, and when one is replaced."""
 
-    workers: int | None = setting(
+    workers: int | Literal["auto"] = setting(
         "Workers",
         1,
-        OrNone(Count(1, 1024, "processes"), "one for each core that this process may use", word="auto"),
-        "Serve with this many processes, which a parent starts, watches and replaces; 1 is one process without a "
-        "parent.",
+        OrAuto(Count(1, 1024, "processes", zero=1), "one for each core that this process may use"),
+        "Serve with this many processes, which a parent starts, watches and replaces; 1 (or 0) is one process without "
+        "a parent.",
+        short="-w",
         why="Each worker has an application of its own; only you know whether it bears that.",
     )
     preload: bool = setting(

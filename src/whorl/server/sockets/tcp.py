@@ -23,9 +23,10 @@ def bind_tcp(host: str, port: int) -> list[Bound]:
     """Bind every address that a host name stands for; `::` takes IPv4 along.
 
     Args:
-        host: a name or address.
+        host: a name or address; empty is every address of this machine.
         port: 0 for a free one, the same for all addresses.
     """
+    host = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")
     bounds: list[Bound] = []
     try:
         for family, address in addresses(host, port):
