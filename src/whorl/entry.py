@@ -6,6 +6,7 @@ over from a parent (SIGUSR2) is a parent too, because only that knows how.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -13,9 +14,10 @@ from typing import Any
 
 from whorl.config import Config
 from whorl.errors import StartError, WhorlError
+from whorl.observe import logs
 from whorl.platform import open_standard_fds
 from whorl.server.nesting import refuse_nested
-from whorl.server.run import serve_config
+from whorl.server.run import require_no_running_loop, serve_config
 from whorl.supervisor.frozen import VARIABLE, become_worker
 from whorl.supervisor.handover import Inheritance
 
@@ -59,7 +61,9 @@ def run_config(config: Config) -> int:
         WhorlError: the server could not start.
     """
     refuse_nested()
+    require_no_running_loop()
     open_standard_fds()
+    log_notes(config)
     if config.reload:
         return reload(config)
     inheritance = Inheritance.taken(os.environ)
@@ -77,6 +81,14 @@ def reload(config: Config) -> int:
     from whorl.reload.reloader import Reloader  # nobody but a developer has use for it
 
     return Reloader.of(config).run()
+
+
+def log_notes(config: Config) -> None:
+    """Log what was accepted and has no effect: once, here, and not in each worker."""
+    if config.notes:
+        logs.configure(config)
+        for note in config.notes:
+            logging.getLogger(logs.ERROR_LOGGER).info("%s", note)
 
 
 def require_main_thread(name: str) -> None:

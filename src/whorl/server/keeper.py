@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from whorl.config import Config
+from whorl.errors import ConfigError
 from whorl.platform import HERE
 from whorl.server.sockets import Bound, bind
 from whorl.version import __version__
@@ -17,13 +18,14 @@ from whorl.version import __version__
 if TYPE_CHECKING:
     from whorl.server.server import Server
 
-__all__ = ["Keeper"]
+__all__ = ["EmbeddedKeeper", "Keeper"]
 
 
 class Keeper:
     """Of a server that keeps itself.
 
     Attributes:
+        is_worker: whether the process does nothing but serve, for a parent.
         is_replaced: whether another process accepts in its place, so that the drain need not be delayed.
         signals: the names of the signals that ask the process to leave.
         tells_manager: whether the process is the one that the service manager hears (`notify`).
@@ -31,6 +33,7 @@ class Keeper:
             one meanwhile is told to connect anew, which is kinder than closing under it; but it takes so long to leave.
     """
 
+    is_worker: bool = False
     is_replaced: bool = False
     signals: tuple[str, ...] = HERE.leaving_signals
     tells_manager: bool = True
@@ -38,6 +41,10 @@ class Keeper:
 
     def adopt(self, server: Server) -> None:
         """There is a server, which has done nothing yet."""
+
+    def configured(self, server: Server) -> None:
+        """Logging is configured, and nothing else has been done. Raises ConfigError where the server cannot do what the
+        configuration asks for."""
 
     def bind(self, config: Config) -> list[Bound]:
         """The sockets to listen on. Raises StartError where they cannot be had."""
@@ -65,3 +72,18 @@ class Keeper:
     def stopped(self, server: Server) -> None:
         """Everything is closed, and the lifespan has ended: nothing more is said."""
         server.logger.info("Whorl has stopped")
+
+
+class EmbeddedKeeper(Keeper):
+    """Of a server that a program made itself, as `Server(config)`: there is no parent process."""
+
+    def configured(self, server: Server) -> None:
+        config = server.config
+        if config.reload or config.workers != 1:
+            asked = "reload" if config.reload else f"workers={config.workers}"
+            raise ConfigError(
+                f"{asked} needs a parent process, and a Server is one process: call whorl.run(app, …) in its place, or "
+                "leave it out"
+            )
+        for note in config.notes:
+            server.logger.info("%s", note)

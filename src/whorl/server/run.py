@@ -1,7 +1,7 @@
 """Running one server as a process: the loop that was asked for, and signals.
 
-Called by `whorl.supervisor`: for the one process that there is, or in each worker. Nothing below knows that it owns
-the process.
+`whorl.run` and the command line end here with one process, a worker does, and `Server.run` does. Nothing below knows
+that it owns the process.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
 from whorl.asgi.application import import_target
 from whorl.config import Config, load_env_file
 from whorl.config.places import UnixPlace
+from whorl.errors import StartError
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import logs
 from whorl.platform import HERE
@@ -27,7 +29,14 @@ from whorl.server.room import raise_limit
 from whorl.server.server import Server
 from whorl.server.signals import handled, ignore
 
-__all__ = ["flush_streams", "import_application", "leave_process", "serve_config"]
+__all__ = [
+    "flush_streams",
+    "import_application",
+    "leave_process",
+    "require_no_running_loop",
+    "run_server",
+    "serve_config",
+]
 
 # How long tasks that are left over may take to clean up when they are cancelled.
 CANCEL_SECONDS = 1.0
@@ -48,20 +57,30 @@ def serve_config(config: Config, keeper: Keeper | None = None) -> int:
     Raises:
         WhorlError: the server could not start.
     """
+    keeper = keeper or Keeper()
+    server = Server(config, keeper)
+    run_server(server, keeper)
+    return server.exit_status
+
+
+def run_server(server: Server, keeper: Keeper) -> None:
+    """Serve on a loop of its own until told to stop. In another thread than the main one no signal is touched, and the
+    process never ends here."""
     refuse_nested()
-    with serving(whole_process=keeper is not None):
-        return serve_alone(config, keeper or Keeper())
+    require_no_running_loop()
+    with serving(whole_process=keeper.is_worker):
+        run_alone(server, keeper)
 
 
-def serve_alone(config: Config, keeper: Keeper) -> int:
-    """What `serve_config` does, in a process that does nothing else."""
+def run_alone(server: Server, keeper: Keeper) -> None:
+    """What `run_server` does, in a thread that does nothing else."""
+    config = server.config
     prepend_app_dir(config.app_dir)
     raise_limit()
     is_unix = any(isinstance(place, UnixPlace) for place in config.places)
     needs = [Feature.UNIX_SOCKETS] if is_unix else []
     made = resolve(config.loop).make(*needs)
     made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
-    server = Server(config, keeper)
     with handled(server.handle_signal, made, keeper.signals, other_signals(server)), made.runner() as runner:
         try:
             runner.run(serve(server, made, keeper))
@@ -71,11 +90,22 @@ def serve_alone(config: Config, keeper: Keeper) -> int:
             ended = runner.run(end_tasks())
         except KeyboardInterrupt:
             ended = False
-        if server.force_exit or not ended:
+        if (server.force_exit or not ended) and threading.current_thread() is threading.main_thread():
             ignore(keeper.signals)
             server.let_go()  # a third signal may have come in the midst of it
             leave_process(server.exit_status)
-    return server.exit_status
+
+
+def require_no_running_loop() -> None:
+    """Raises StartError in a thread whose loop is running, as in Jupyter: a second one cannot run inside it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise StartError(
+        "an event loop is running in this thread already: write `async with whorl.Server(whorl.Config(app)):`, or "
+        "`await whorl.Server(whorl.Config(app)).serve()`"
+    )
 
 
 def other_signals(server: Server) -> dict[str, Callable[[], None]]:

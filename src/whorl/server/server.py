@@ -1,11 +1,11 @@
 """One process's server: sockets, application, lifespan, connections, and the way out.
 
     server = Server(Config("main:app"))
-    await server.serve()                    # or: async with server: …, or, in a thread of its own: with server: …
+    server.run()                            # or, in a running loop: await server.serve(), async with server: …
 
 `serve` runs in whatever loop is running and touches no signals, so a server can live inside somebody else's program,
-and two of them side by side; `server.run` adds the loop and the signals. Everything a server owns hangs from this
-object.
+and two of them side by side; `run` adds the loop and, in the main thread, the signals. Everything a server
+owns hangs from this object.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from whorl.server.acceptor import Acceptor
 from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
 from whorl.server.entrances import Entrances, require_hosts, url_of
-from whorl.server.keeper import Keeper
+from whorl.server.keeper import EmbeddedKeeper, Keeper
 from whorl.server.malformed import Malformed
 from whorl.server.signals import ExitSignals
 from whorl.server.sockets import Bound
@@ -62,7 +62,7 @@ class Server:
 
     Args:
         config: what the user asked for.
-        keeper: where its sockets come from, and who is told how it fares; without one it keeps itself.
+        keeper: where its sockets come from, and who is told how it fares; without one it is a server inside a program.
 
     Attributes:
         config: the same.
@@ -76,7 +76,7 @@ class Server:
 
     def __init__(self, config: Config, keeper: Keeper | None = None) -> None:
         self.config = config
-        self._keeper = keeper or Keeper()
+        self._keeper = keeper or EmbeddedKeeper()
         self.started = False
         self.urls: list[str] = []
         self.ready: Future[None] = Future()
@@ -216,6 +216,17 @@ class Server:
 
     # Serving
 
+    def run(self) -> None:
+        """Serve on the loop that the configuration asks for. In the main thread until a signal ends the process, as
+        `whorl.run` does; in another thread until `should_exit` is set. `exit_status` says how it ended.
+
+        Raises:
+            WhorlError: the server could not start.
+        """
+        from whorl.server.run import run_server  # it imports this module
+
+        run_server(self, self._keeper)
+
     async def serve(self, made: MadeLoop | None = None) -> None:
         """Serve until asked to leave.
 
@@ -250,6 +261,7 @@ class Server:
 
     async def _serve(self, made: MadeLoop) -> None:
         logs.configure(self.config)
+        self._keeper.configured(self)
         if self.config.speaks_tls:
             self._certificates = Certificates(self.config, self.logger)
             require_hosts(self.config, self._certificates)

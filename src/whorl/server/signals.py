@@ -112,6 +112,19 @@ REPLACED: list[dict[int, Any]] = []
 """The handlers that a forked child puts back. A process has one set of handlers, so this is no server's."""
 
 
+FORKING = threading.local()
+"""`mask`: the signal mask of a thread that forks, from before the fork to after it."""
+
+
+def block_before_fork() -> None:
+    """Block the signals that are handled: one that came to the child before its handlers are put back would be lost."""
+    FORKING.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signum for before in REPLACED for signum in before})
+
+
+def unblock_in_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, FORKING.mask)
+
+
 def reset_in_child() -> None:
     """Put back what handled signals before a server did, and write to the parent's event loop no more."""
     if REPLACED:
@@ -120,10 +133,11 @@ def reset_in_child() -> None:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
         REPLACED.clear()
+    signal.pthread_sigmask(signal.SIG_SETMASK, FORKING.mask)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=reset_in_child)
+    os.register_at_fork(before=block_before_fork, after_in_parent=unblock_in_parent, after_in_child=reset_in_child)
 
 
 def ignore(names: Iterable[str]) -> None:

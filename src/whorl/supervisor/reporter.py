@@ -98,6 +98,7 @@ class Reporter(Keeper):
         line: to the parent.
     """
 
+    is_worker = True
     signals = ("SIGTERM",)
     tells_manager = False
     idle_seconds = RETIRING_IDLE_SECONDS

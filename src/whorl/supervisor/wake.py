@@ -27,7 +27,9 @@ class Wake:
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._numbers = [signal.Signals[name] for name in names]
+        # nohup(1) has SIGHUP ignored, and that stays so.
+        numbers = [signal.Signals[name] for name in names]
+        self._numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         self.handle, self._end = socket.socketpair()
         self.handle.setblocking(False)
         self._end.setblocking(False)
