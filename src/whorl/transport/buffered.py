@@ -24,7 +24,7 @@ NO_ROOM = bytearray()
 
 def room(connection: Connection) -> bytearray:
     """Where the loop reads to: nowhere, while reading is paused."""
-    return NO_ROOM if connection.reading_paused else connection.shared.read_buffer
+    return NO_ROOM if connection.reading_paused or connection.reading_held else connection.shared.read_buffer
 
 
 def taken(connection: Connection, size_bytes: int) -> bytes:
@@ -46,7 +46,7 @@ def catch_up(reader: asyncio.Protocol, connection: Connection) -> None:
         reader: the loop's protocol, or who gets its octets.
         connection: who paused, and resumed.
     """
-    while not connection.reading_paused and not connection.their_eof and connection.phase < CLOSING:
+    while len(room(connection)) and not connection.their_eof and connection.phase < CLOSING:
         try:
             data = os.read(connection.fileno(), len(connection.shared.read_buffer))
         except BlockingIOError:
@@ -92,10 +92,10 @@ class BufferedTls(Tls, asyncio.BufferedProtocol):
         """The loop has read."""
         self.data_received(taken(cast("Connection", self._connection), nbytes))
 
-    def resume_reading(self) -> None:
+    def _resume_inner(self) -> None:
         """Go on reading, and first what is there already."""
         plan_catch_up(self, cast("Connection", self._connection))
-        super().resume_reading()
+        super()._resume_inner()
 
 
 class BufferedIntroduced(Introduced, asyncio.BufferedProtocol):

@@ -67,7 +67,6 @@ class Connection(Ending):
         "peer",
         "seen",
         "turn_planned",
-        "unsent_bytes",
         "websocket",
     )
 
@@ -81,7 +80,6 @@ class Connection(Ending):
         self.websocket: Session | None = None
         self._says = 0
         self._chunked = False
-        self.unsent_bytes = 0
         self.turn_planned = False
 
     # The loop's callbacks
@@ -202,7 +200,7 @@ class Connection(Ending):
 
     def pause_writing(self) -> None:
         self.writing_blocked = True
-        self.since = 0.0
+        self.since = self.untaken_since = 0.0
         if self.phase < UPGRADED and self.reader.body_complete:
             self._pause_transport()  # what comes now asks for more responses, and those before it are not read
 

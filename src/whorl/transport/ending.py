@@ -27,9 +27,12 @@ class Ending(Output):
         lingering_since: when it began to linger, as `since`.
         phase: what it waits for.
         reader: what has come and was not dealt with.
+        reading_held: whether the transport itself reads no more for now.
         reading_paused: whether the transport was told to read no more for now.
         since: when the wait began, in seconds of the sweep's clock; 0 until the sweep has seen it.
         their_eof: whether the client has said that it sends nothing more.
+        unsent_bytes: the least that waited for the client, when the sweep last looked.
+        untaken_since: since when it has taken nothing of that, as `since`.
     """
 
     __slots__ = (
@@ -38,9 +41,12 @@ class Ending(Output):
         "lingering_since",
         "phase",
         "reader",
+        "reading_held",
         "reading_paused",
         "since",
         "their_eof",
+        "unsent_bytes",
+        "untaken_since",
     )
 
     def __init__(self, shared: Shared) -> None:
@@ -50,6 +56,9 @@ class Ending(Output):
         self.since = 0.0
         self.lingering_since = 0.0
         self.reading_paused = False
+        self.reading_held = False
+        self.unsent_bytes = 0
+        self.untaken_since = 0.0
         self.their_eof = False
         self._until_close = False
         self._body_bytes = 0
@@ -59,6 +68,10 @@ class Ending(Output):
         self.since = 0.0
 
     # Reading
+
+    def hold_reading(self, held: bool) -> None:
+        """Note that the transport reads no more, or again: what has come waits in it, or the client does not read."""
+        self.reading_held = held
 
     def _pause_transport(self) -> None:
         if not self.reading_paused:
@@ -124,7 +137,7 @@ class Ending(Output):
         if self.phase < CLOSING:
             self.flush()
             self.phase = CLOSING
-            self.since = 0.0
+            self.since = self.untaken_since = 0.0
             self.transport.close()
 
     def close_if(self, phase: Phase) -> None:

@@ -37,22 +37,29 @@ def check(connection: Connection, noted: float, now: float) -> None:
     if connection.reading_paused or connection.their_eof or not connection.shared.prompt_close:
         look_for_client(connection)
     if connection.writing_blocked or connection.phase is CLOSING:
-        unsent_bytes = connection.transport.get_write_buffer_size()
-        if unsent_bytes != connection.unsent_bytes:
-            connection.unsent_bytes = unsent_bytes
-            connection.since = now
-    if websocket is not None and connection.phase is UPGRADED and not connection.writing_blocked:
+        check_reader(connection, noted, now)  # even where the application has said it all: the client is not idle yet
+    elif websocket is not None and connection.phase is UPGRADED:
         check_websocket(connection, websocket, noted, now)
     elif noted - connection.since > patience_seconds(connection) or has_lingered(connection, noted, now):
         lose_patience(connection)
 
 
+def check_reader(connection: Connection, noted: float, now: float) -> None:
+    """See whether the client has taken some of what waits for it. What it sends meanwhile is no progress, nor is what
+    that adds to what waits."""
+    unsent_bytes = connection.transport.get_write_buffer_size()
+    if connection.untaken_since == 0.0 or unsent_bytes < connection.unsent_bytes:
+        connection.untaken_since = now
+        connection.unsent_bytes = unsent_bytes
+    elif noted - connection.untaken_since > connection.shared.deadlines.response:
+        connection.leave_exchange()
+        connection.reset()
+
+
 def patience_seconds(connection: Connection) -> float:
     """How long the present wait may take."""
-    deadlines = connection.shared.deadlines
-    if connection.writing_blocked:
-        return deadlines.response  # even where the application has said it all: the client is not idle yet
-    return body_patience_seconds(connection) if connection.phase is EXCHANGE else deadlines.by_phase[connection.phase]
+    phase = connection.phase
+    return body_patience_seconds(connection) if phase is EXCHANGE else connection.shared.deadlines.by_phase[phase]
 
 
 def has_lingered(connection: Connection, noted: float, now: float) -> bool:
@@ -74,10 +81,7 @@ def body_patience_seconds(connection: Connection) -> float:
 def lose_patience(connection: Connection) -> None:
     """End the wait."""
     phase = connection.phase
-    if phase is CLOSING or connection.writing_blocked:
-        connection.leave_exchange()
-        connection.reset()
-    elif phase is HEAD:
+    if phase is HEAD:
         connection.refuse(Refusal(408, "The request head took too long (RFC 9110 section 15.5.9)."))
     elif phase is EXCHANGE:
         connection.refuse(Refusal(408, "The request body took too long (RFC 9110 section 15.5.9)."))

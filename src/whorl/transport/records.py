@@ -23,18 +23,22 @@ MAJOR_VERSION: Final = 3
 Octets = bytes | memoryview
 
 
-def cut(part: bytes, data: bytes) -> tuple[list[Octets], bytes]:
+def cut(part: bytes, data: bytes, most: int) -> tuple[list[Octets], bytes]:
     """Cut what has come where records end.
 
     What cannot be a record counts as whole, so that OpenSSL sees it at once and says what is wrong with it.
 
     Args:
-        part: the beginning of a record, from the time before.
+        part: what was left the time before.
         data: what has come since.
+        most: so many records are cut off.
 
     Returns:
-        the whole records; and the beginning of another, shorter than a record may be.
+        whole records; and what is left. Where there are fewer than `most`, that is the beginning of another, shorter
+        than a record may be.
     """
+    if len(part) > HEADER_BYTES and record_bytes(part[:HEADER_BYTES], len(part)):
+        part, data = b"", part + data
     octets = memoryview(data)
     records: list[Octets] = []
     start = 0
@@ -44,7 +48,7 @@ def cut(part: bytes, data: bytes) -> tuple[list[Octets], bytes]:
         if start <= 0:
             return records, part + data
         records.append(part + octets[:start])
-    while start < len(octets):
+    while start < len(octets) and len(records) < most:
         size = record_bytes(octets[start : start + HEADER_BYTES], len(octets) - start)
         if not size:
             break

@@ -43,6 +43,9 @@ __all__ = ["Tls"]
 STEP_BYTES: Final = 32 * 1024
 # What leaves in one write. The rest is enciphered as the client takes it: it would be in memory twice otherwise.
 PORTION_BYTES: Final = 256 * 1024
+MOST_RECORDS: Final = 64
+"""So many are deciphered in one iteration of the loop. A client may send each byte in one of its own, or records
+without any content (KeyUpdate), and one read holds thousands of these."""
 HELLO: Final = 0x16
 """The first octet of a TLS connection: a handshake record (RFC 8446 section 5.1)."""
 
@@ -63,6 +66,21 @@ class State(IntEnum):
     PLAIN = 5
     """There is no TLS: the client speaks plain HTTP, and is being told."""
 
+
+class Reading(IntEnum):
+    """Whether the client is read."""
+
+    ON = 0
+    """It is, unless the connection has paused."""
+    HELD = 1
+    """Not before it has taken more of what waits for it, and the connection wants more."""
+    PLANNED = 2
+    """In the next iteration of the loop, after what was left of the last read."""
+
+
+ON: Final = Reading.ON
+HELD: Final = Reading.HELD
+PLANNED: Final = Reading.PLANNED
 
 SILENT: Final = State.SILENT
 SHAKING: Final = State.SHAKING
@@ -88,6 +106,7 @@ class Above(Protocol):
     def connection_lost(self, error: Exception | None) -> None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
+    def hold_reading(self, held: bool) -> None: ...
     def refuse(self, refusal: Refusal) -> None: ...
     def leave_exchange(self) -> None: ...
     def close(self) -> None: ...
@@ -118,6 +137,8 @@ class Tls(asyncio.Protocol):
         "_outgoing",
         "_part",
         "_raw",
+        "_reading",
+        "_reading_paused",
         "_rest",
         "_state",
         "_tls",
@@ -138,6 +159,8 @@ class Tls(asyncio.Protocol):
         self._state: State = SILENT
         self._part = b""
         self._blocked = False
+        self._reading: Reading = ON
+        self._reading_paused = False  # by the connection
         self._rest: list[bytes | bytearray | memoryview] = []
         self._half = False
         self._limits = (None, None)
@@ -195,6 +218,7 @@ class Tls(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._state = ENDED
+        self._reading = ON  # what is planned finds nothing to do
         self._rest.clear()
         self._connection.connection_lost(error)
         self._connection = LOST  # or the two would hold each other, with OpenSSL's buffers, until the next collection
@@ -209,6 +233,8 @@ class Tls(asyncio.Protocol):
             self._go_on()
         if not self._blocked:
             self._connection.resume_writing()
+            if self._reading is HELD:
+                self._plan_to_read_on()
 
     # The handshake
 
@@ -265,7 +291,10 @@ class Tls(asyncio.Protocol):
 
     def _receive_records(self, data: bytes) -> None:
         """Decipher what came with one read of the loop, and hand it on in one piece."""
-        records, self._part = cut(self._part, data)
+        if data and self._reading is not ON:  # the loop had read this already when it was told not to
+            self._part += data
+            return
+        records, self._part = cut(self._part, data, MOST_RECORDS)
         pieces: list[bytes] = []
         ended = False
         for record in records:
@@ -284,8 +313,12 @@ class Tls(asyncio.Protocol):
         self._say()
         if pieces:
             self._connection.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if ended and self._state is OPEN:
-            self._connection.eof_received()
+        if ended:
+            if self._state is OPEN:
+                self._connection.eof_received()
+        elif len(records) == MOST_RECORDS:
+            self._hold()
+            self._plan_to_read_on()
 
     def _not_read(self, error: OSError) -> None:
         """There was nothing for us in a record, or it is not in order."""
@@ -294,10 +327,51 @@ class Tls(asyncio.Protocol):
         else:
             self._fail(error)
 
+    def _hold(self) -> None:
+        """Read no more until `_read_on`: this iteration of the loop has had its share, or OpenSSL answers a client that
+        does not read."""
+        if self._reading is ON and self._state is OPEN:
+            self._reading = HELD
+            self._connection.hold_reading(True)
+            if not self._reading_paused:
+                self._inner.pause_reading()
+
+    def _plan_to_read_on(self) -> None:
+        self._reading = PLANNED
+        service = self._connection.shared.service
+        service.loop.call_soon(self._read_on, context=service.context)
+
+    def _read_on(self) -> None:
+        """Decipher what is left, and after the last of it read again."""
+        if self._reading is not PLANNED:
+            return
+        self._reading = HELD
+        if self._state is not OPEN:
+            self._part = b""
+        elif self._reading_paused or self._blocked:
+            return
+        elif self._part:
+            self._receive_records(b"")
+            if self._reading is PLANNED or self._blocked:
+                return
+        self._reading = ON
+        self._connection.hold_reading(False)
+        if not self._reading_paused and not self._inner.is_closing():
+            self._resume_inner()
+
     def pause_reading(self) -> None:
-        self._inner.pause_reading()
+        self._reading_paused = True
+        if self._reading is ON:
+            self._inner.pause_reading()
 
     def resume_reading(self) -> None:
+        self._reading_paused = False
+        if self._reading is ON:
+            self._resume_inner()
+        elif self._reading is HELD:
+            self._plan_to_read_on()
+
+    def _resume_inner(self) -> None:
         self._inner.resume_reading()
 
     # Writing
@@ -348,6 +422,8 @@ class Tls(asyncio.Protocol):
             said = self._outgoing.read()
             if not self._inner.is_closing():
                 self._inner.write(said)
+            if self._blocked:  # it asks for answers, and does not read them
+                self._hold()
 
     def _go_on(self) -> None:
         """Encipher what was left over, until the client has enough; and after the last of it whatever ends it."""
