@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Any, NamedTuple
 
 from whorl.asgi.arrival import Arrival
@@ -69,7 +70,8 @@ class WebSocketLimits:
     """What one WebSocket may cost.
 
     Attributes:
-        message_bytes: the longest message that is taken; longer is 1009. What waits in the queue is bounded by it too.
+        message_bytes: the longest message that is taken, on the wire; longer is 1009. As much memory may wait in the
+            queue before reading stops: a `str` takes up to four bytes for each character.
         most_queued: how many messages wait for the application before reading stops.
         deflate: what is offered about compression; None for none.
     """
@@ -104,7 +106,7 @@ class Session(Exchange):
         "_is_paused",
         "_limits",
         "_queue",
-        "_queued_size",
+        "_queued_bytes",
         "_receivers",
         "_spare",
         "_turn",
@@ -128,7 +130,7 @@ class Session(Exchange):
         self._handshake = handshake
         self._limits = limits
         self._queue: deque[str | bytes] = deque()
-        self._queued_size = 0
+        self._queued_bytes = 0
         self._receivers: list[Arrival] = []
         self._spare: Arrival | None = None  # one that has done its work and can do it again
         self._ending: Ending | None = None  # what the application hears when the queue is empty
@@ -157,7 +159,7 @@ class Session(Exchange):
         queue = self._queue
         if queue:
             event = queue.popleft()
-            self._queued_size -= len(event)
+            self._queued_bytes -= getsizeof(event)
             if self._is_paused:
                 self._go_on()
             return as_message(event)
@@ -193,7 +195,7 @@ class Session(Exchange):
                 self._receivers.remove(receiver)
         elif (event := receiver.result()) is not None:
             self._queue.appendleft(event)
-            self._queued_size += len(event)
+            self._queued_bytes += getsizeof(event)
             self._turn = NEXT_TURN[self._turn][Passing.MESSAGE]
 
     def receive_octets(self, data: bytes | memoryview, at_once: int = 0) -> None:
@@ -227,7 +229,7 @@ class Session(Exchange):
                     at_once -= 1
                 else:
                     self._heed(event)
-            if len(events) < wanted and self._queued_size <= self._limits.message_bytes:
+            if len(events) < wanted and self._queued_bytes <= self._limits.message_bytes:
                 return
             if self._is_full():
                 self._is_paused = True
@@ -249,7 +251,7 @@ class Session(Exchange):
                 receiver.set_result(event)
                 return
         self._queue.append(event)
-        self._queued_size += len(event)
+        self._queued_bytes += getsizeof(event)
 
     def _heed(self, event: object) -> None:
         """Control frames, and the end."""
@@ -271,7 +273,7 @@ class Session(Exchange):
         limits = self._limits
         return (
             len(self._queue) >= limits.most_queued
-            or self._queued_size > limits.message_bytes
+            or self._queued_bytes > limits.message_bytes
             or self._carrier.writing_blocked
         )
 
@@ -365,7 +367,7 @@ class Session(Exchange):
         self._ending = self._ending or Ending(code, reason)
         self._turn = OVER
         self._queue.clear()
-        self._queued_size = 0
+        self._queued_bytes = 0
         self._closed(frame)
 
     def _end(self, ending: Ending) -> None:

@@ -9,7 +9,6 @@ Made by `connection`. It must not know frames.
 from __future__ import annotations
 
 from codecs import utf_8_decode
-from typing import AnyStr, Generic
 
 from whorl.websocket.deflate import MESSAGE_END, Inflater
 from whorl.websocket.failure import CANNOT_READ, NOT_UTF8, TOO_BIG, Failure
@@ -27,28 +26,23 @@ AFTER_SURROGATES = b"\xee"
 MOST_PARTS = 256
 
 
-class Parts(Generic[AnyStr]):
-    """What has come of a message.
+class Parts:
+    """What has come of a message."""
 
-    Args:
-        empty: the empty string, of the type that is kept.
-    """
+    __slots__ = ("_joined", "_latest")
 
-    __slots__ = ("_empty", "_joined", "_latest")
+    def __init__(self) -> None:
+        self._joined: list[bytes] = []
+        self._latest: list[bytes] = []
 
-    def __init__(self, empty: AnyStr) -> None:
-        self._empty: AnyStr = empty
-        self._joined: list[AnyStr] = []
-        self._latest: list[AnyStr] = []
-
-    def add(self, part: AnyStr) -> None:
+    def add(self, part: bytes) -> None:
         self._latest.append(part)
         if len(self._latest) == MOST_PARTS:
-            self._joined.append(self._empty.join(self._latest))
+            self._joined.append(b"".join(self._latest))
             self._latest.clear()
 
-    def join(self) -> AnyStr:
-        return self._empty.join(self._joined + self._latest)
+    def join(self) -> bytes:
+        return b"".join(self._joined + self._latest)
 
 
 class Message:
@@ -109,7 +103,7 @@ class BinaryMessage(Message):
 
     def __init__(self, limit_bytes: int, inflater: Inflater | None) -> None:
         super().__init__(limit_bytes, inflater)
-        self._parts = Parts(b"")
+        self._parts = Parts()
 
     def _keep(self, data: bytes) -> None:
         self._parts.add(data)
@@ -119,29 +113,33 @@ class BinaryMessage(Message):
 
 
 class TextMessage(Message):
-    """A message of UTF-8 (RFC 6455 section 8.1), whose parts may end within a character."""
+    """A message of UTF-8 (RFC 6455 section 8.1), whose parts may end within a character.
+
+    It waits as UTF-8: a `str` with one emoji in it takes four bytes for each character.
+    """
 
     __slots__ = ("_parts", "_undecoded")
 
     def __init__(self, limit_bytes: int, inflater: Inflater | None) -> None:
         super().__init__(limit_bytes, inflater)
-        self._parts = Parts("")
+        self._parts = Parts()
         self._undecoded = b""
 
     def _keep(self, data: bytes) -> None:
+        self._parts.add(data)
         if self._undecoded:
             data = self._undecoded + data
+        elif data.isascii():
+            return
         try:
-            text, decoded_bytes = utf_8_decode(data, "strict", False)
+            _, decoded_bytes = utf_8_decode(data, "strict", False)
         except UnicodeDecodeError:
             raise Failure(CANNOT_READ, NOT_UTF8) from None
         self._undecoded = data[decoded_bytes:]
         if SURROGATES <= self._undecoded < AFTER_SURROGATES:
             raise Failure(CANNOT_READ, NOT_UTF8)
-        if text:
-            self._parts.add(text)
 
     def _whole(self) -> str:
         if self._undecoded:
             raise Failure(CANNOT_READ, NOT_UTF8)
-        return self._parts.join()
+        return self._parts.join().decode()
