@@ -125,7 +125,8 @@ def connect(client: OneClient, app: ASGIApp, protocol: Callable[[Connection], An
 async def iterate(client: OneClient, count: int, look: Callable[[], object] = lambda: None) -> None:
     """So many iterations of the loop, with a look at the end of each: callbacks that were planned in the one before run
     first."""
+    loop = asyncio.get_running_loop()
     for _ in range(count):
-        client.step()
-        look()
+        loop.call_soon(client.step)  # outside of any task, as a loop reads
         await asyncio.sleep(0)
+        look()

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.server.peer import frame, upgrade
 from tests.transport.one_client import OneClient, connect, iterate
+from whorl.asgi.websocket import MOST_FRAMES, WebSocketLimits
+from whorl.http1.chunks import MOST_CHUNKS
 from whorl.transport.output import READ_BYTES
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -106,5 +109,146 @@ class TestPipelined:
             await iterate(client, 2)
             assert client.sent.count(b"HTTP/1.1 200") == count
             assert client.reading
+
+        asyncio.run(run())
+
+
+class TestChunks:
+    @pytest.mark.parametrize("reads", [True, False], ids=["read", "unread"])
+    def test_so_many_in_an_iteration(self, reads: bool) -> None:
+        """A body in chunks of one byte, read or thrown away: others come in between."""
+        count = 40_000
+        came: list[int] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            while reads and scope["method"] == "POST":
+                message = await receive()
+                came.append(len(message["body"]))
+                if not message["more_body"]:
+                    break
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x"})
+
+        async def run() -> None:
+            upload = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            client = OneClient(upload + b"1\r\nx\r\n" * count + b"0\r\n\r\n" + GET)
+            connection = connect(client, app)
+            most = before = 0
+
+            def look() -> None:
+                nonlocal most, before
+                left = len(client.data) + connection.reader.buffered_bytes
+                if client.sent or before:
+                    most = max(most, before - left)
+                before = left
+                assert connection.reader.buffered_bytes <= HIGH_BYTES + 2 * READ_BYTES
+
+            await iterate(client, 2 * count // MOST_CHUNKS + 20, look)
+            assert client.sent.count(b"HTTP/1.1 200") == 2
+            assert most <= 2 * 6 * (MOST_CHUNKS + 1), "a turn that was planned, and what the application had read on"
+            assert sum(came) == (count if reads else 0)
+
+        asyncio.run(run())
+
+    def test_an_end_behind_them(self) -> None:
+        """A client that half-closes has said all: what waits is read before that is believed."""
+        heard: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            body = b""
+            while True:
+                message = await receive()
+                heard.append(message["type"])
+                if message["type"] == "http.disconnect":
+                    return
+                body += message["body"]
+                if not message["more_body"]:
+                    break
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % len(body)})
+
+        async def run(end: bytes) -> bytes:
+            client = OneClient(
+                b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 2000 + end
+            )
+            connect(client, app)
+            client.step()
+            client.protocol.eof_received()
+            await iterate(client, 20)
+            return bytes(client.sent)
+
+        assert asyncio.run(run(b"0\r\n\r\n")).endswith(b"2000")
+        assert asyncio.run(run(b"")) == b""
+        assert heard[-1] == "http.disconnect"
+
+
+PING, TEXT, CONTINUATION = 9, 1, 0
+FRAMES = {
+    "pings": frame(PING) * 16_000,
+    "pongs": frame(10) * 16_000,
+    "messages": frame(TEXT) * 16_000,
+    "fragments": frame(TEXT, flags=0) + frame(CONTINUATION, flags=0) * 16_000,
+}
+
+
+class TestFrames:
+    @pytest.mark.parametrize("kind", FRAMES)
+    def test_so_many_in_an_iteration(self, kind: str) -> None:
+        handed = 0
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal handed
+            await receive()
+            await send({"type": "websocket.accept"})
+            while (await receive())["type"] == "websocket.receive":
+                handed += 1
+
+        async def run() -> None:
+            client = OneClient(upgrade("/"))
+            connection = connect(client, app)
+            await iterate(client, 5)
+            assert client.sent.startswith(b"HTTP/1.1 101")
+            client.data = FRAMES[kind]
+            before = handed
+            counts: list[int] = []
+            last = len(client.data)
+
+            def look() -> None:
+                nonlocal before, last
+                left = len(client.data) + connection.websocket._codec.buffered_bytes
+                counts.append((last - left) // 6)
+                last = left
+                assert handed - before <= 2 * 32 + 16, "as many as may wait, and as are handed over"
+                before = handed
+
+            await iterate(client, 2500, look)
+            assert last == 0
+            assert max(counts) <= 2 * MOST_FRAMES
+            if kind == "messages":
+                assert handed == 16_000
+            client.protocol.connection_lost(None)
+            await asyncio.sleep(0)
+
+        asyncio.run(run())
+
+    def test_memory_of_what_waits(self) -> None:
+        """One emoji makes four bytes of each character: what waits is counted as it lies in memory."""
+        text = ("x" * 30_000 + "\U0001f600").encode()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            await send({"type": "websocket.accept"})
+            await asyncio.Event().wait()
+
+        async def run() -> None:
+            client = OneClient(upgrade("/"))
+            connection = connect(client, app, websocket=WebSocketLimits(message_bytes=100_000))
+            await iterate(client, 5)
+            client.data = frame(TEXT, text) * 10
+            await iterate(client, 20)
+            assert not client.reading
+            assert sum(map(sys.getsizeof, connection.websocket._queue)) <= 100_000 + 4 * len(text) * 3
+            client.protocol.connection_lost(None)
+            connection.shared.service.running.clear()
 
         asyncio.run(run())

@@ -45,6 +45,11 @@ PING_UNANSWERED = "A ping was not answered in time."
 LEAVING = "The server is leaving."
 NO_MEMORY = "The server has no memory for the message."
 
+MOST_FRAMES = 64
+"""So many frames are read in one iteration of the loop: one read holds 16,000 empty pings."""
+MOST_INFLATED_BYTES = 1024 * 1024
+"""Nor is another message inflated in it after so much: 16 KiB may become 16 MiB."""
+
 # Fields of the handshake are the server's business: the application chooses a subprotocol by its own key, and a 101
 # has no content (RFC 9110 section 8.6).
 NOT_THEIRS = frozenset((b"upgrade", b"content-length"))
@@ -104,6 +109,7 @@ class Session(Exchange):
         "_farewell",
         "_handshake",
         "_is_paused",
+        "_is_planned",
         "_limits",
         "_queue",
         "_queued_bytes",
@@ -137,6 +143,7 @@ class Session(Exchange):
         self._turn: Turn = FREE
         self._farewell = Farewell()
         self._is_paused = False
+        self._is_planned = False  # that reading goes on
         self.closing_since = 0.0
         self.was_pinged = False
 
@@ -161,7 +168,7 @@ class Session(Exchange):
             event = queue.popleft()
             self._queued_bytes -= getsizeof(event)
             if self._is_paused:
-                self._go_on()
+                self._plan_to_go_on()
             return as_message(event)
         if self._turn is BUSY:
             self._turn = FREE
@@ -214,27 +221,44 @@ class Session(Exchange):
                     return
             self._deliver(message, at_once > 0)
             if self._queue and self._is_full():
-                self._is_paused = True
-                self._carrier.pause_reading()
+                self._pause()
             return
+        if self._is_paused:
+            codec.receive_data(data, 0)  # it waits behind the others
+        else:
+            self._read(data, at_once)
+
+    def _read(self, data: bytes | memoryview, at_once: int) -> None:
+        """Read frames: as many as one connection may in an iteration of the loop, and as long as there is room."""
+        codec = self._codec
+        codec.allow(MOST_FRAMES)
         # What is compressed may be a thousand times as long when it is read: one message at a time.
         most = 1 if codec.inflates else self._limits.most_queued
+        inflated_bytes = 0
         while True:
             wanted = min(most, self._limits.most_queued - len(self._queue))
             events = codec.receive_data(data, wanted)
             data = b""
             for event in events:
                 if type(event) is str or type(event) is bytes:
+                    inflated_bytes += len(event)
                     self._deliver(event, at_once > 0)
                     at_once -= 1
                 else:
                     self._heed(event)
+            if codec.is_stopped or (codec.inflates and inflated_bytes > MOST_INFLATED_BYTES and codec.buffered_bytes):
+                self._pause()
+                self._plan_to_go_on()
+                return
             if len(events) < wanted and self._queued_bytes <= self._limits.message_bytes:
                 return
             if self._is_full():
-                self._is_paused = True
-                self._carrier.pause_reading()
+                self._pause()
                 return
+
+    def _pause(self) -> None:
+        self._is_paused = True
+        self._carrier.pause_reading()
 
     def _deliver(self, event: str | bytes, at_once: bool) -> None:
         """Give a message to who waits for it, or keep it."""
@@ -259,8 +283,7 @@ class Session(Exchange):
             if self._codec.state is not State.CLOSED:
                 self._carrier.write(self._codec.take_pongs())
             if self._carrier.writing_blocked:  # it pings, and does not read: that must not fill our memory
-                self._is_paused = True
-                self._carrier.pause_reading()
+                self._pause()
         elif isinstance(event, (Close, Failure)):
             broken = isinstance(event, Failure)
             if self._codec.state is State.CLOSED:
@@ -277,12 +300,20 @@ class Session(Exchange):
             or self._carrier.writing_blocked
         )
 
+    def _plan_to_go_on(self) -> None:
+        """Read on in the next iteration of the loop: an application that finds a message whenever it asks for one would
+        keep all others waiting."""
+        if not self._is_planned:
+            self._is_planned = True
+            self.service.loop.call_soon(self._go_on, context=self.service.context)
+
     def _go_on(self) -> None:
         """Read on, if there is room: first what has come, then what the carrier held back."""
-        if self._is_full():
+        self._is_planned = False
+        if not self._is_paused or self._is_full():
             return
         self._is_paused = False
-        self.receive_octets(b"")
+        self._read(b"", 0)
         if not self._is_paused:
             self._carrier.resume_reading()
 
@@ -396,7 +427,7 @@ class Session(Exchange):
         else:
             carrier.progressed()
             if self._is_paused:
-                self._go_on()
+                self._plan_to_go_on()
 
     def returned_early(self) -> None:
         if self.our_state is OPEN:
@@ -438,7 +469,7 @@ class Session(Exchange):
     def resume_writing(self) -> None:
         """The carrier has fallen below its low-water mark."""
         if self._is_paused:
-            self._go_on()
+            self._plan_to_go_on()
         super().resume_writing()
 
     def server_leaves(self) -> None:

@@ -39,12 +39,17 @@ CHUNK_LINE_BYTES: Final = 4096
 CHUNK_EXTENSIONS_BYTES: Final = 16 * 1024
 
 
+# So many are read at once: a read of the socket holds 16,000 of one byte.
+MOST_CHUNKS: Final = 256
+
+
 class ChunkedBody:
     """A body in chunks (RFC 9112 section 7.1). Extensions and trailers are checked, bounded and dropped: nothing here
     becomes a header.
 
     Attributes:
         complete: whether the body and its trailer section have ended.
+        is_stopped: whether as many chunks were read as are read at once, so that others may be left.
     """
 
     __slots__ = (
@@ -55,6 +60,7 @@ class ChunkedBody:
         "_remaining_bytes",
         "_trailer_fields",
         "_trailers_bytes",
+        "is_stopped",
     )
 
     def __init__(self, limits: Limits, lines: FieldLines) -> None:
@@ -65,6 +71,7 @@ class ChunkedBody:
         self._extensions_bytes = 0
         self._trailers_bytes = 0
         self._trailer_fields = 0
+        self.is_stopped = False
 
     @property
     def complete(self) -> bool:
@@ -85,9 +92,13 @@ class ChunkedBody:
             Refusal: 400 for what is no chunk (section 7.1), 431 for too large a trailer section.
         """
         pieces: list[bytes] = []
+        self.is_stopped = False
         while True:
             part = self._part
             if part is Part.SIZE:
+                if len(pieces) == MOST_CHUNKS:
+                    self.is_stopped = True
+                    break
                 end = self._line_end(buffer, at, CHUNK_LINE_BYTES)
                 if end < 0:
                     break

@@ -65,6 +65,11 @@ class RequestReader:
         """How much has come that was not read yet."""
         return len(self.buffer) - self._at
 
+    @property
+    def chunks_wait(self) -> bool:
+        """Whether `read_body` may have left chunks that have come."""
+        return self._chunks is not None and self._chunks.is_stopped and not self.body_complete and self.buffer != b""
+
     def receive_data(self, data: bytes) -> None:
         """Take octets from the network."""
         if self.buffer:

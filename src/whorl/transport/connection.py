@@ -188,6 +188,8 @@ class Connection(Ending):
         under way still gets its whole response."""
         self.their_eof = True
         exchange = self.exchange
+        if exchange is not None and self.phase is EXCHANGE and self.reader.chunks_wait:
+            return True  # `_planned_turn` reads them, and comes back
         if exchange is not None and self.phase is EXCHANGE and self.reader.body_complete:
             exchange.client_ended()
             return True
@@ -272,6 +274,8 @@ class Connection(Ending):
         if self.phase < UPGRADED:
             waiting_bytes = self.reader.buffered_bytes
             self.take(None)
+            if self.their_eof and self.phase is EXCHANGE:
+                self.eof_received()
             if (self.phase < EXCHANGE or self.phase is IDLE) and self.reader.buffered_bytes < waiting_bytes:
                 self._plan_turn()  # what comes in this iteration waits too, or it would serve the limit twice
 
@@ -375,6 +379,8 @@ class Connection(Ending):
             self._pause_transport()
         elif self.reading_paused:
             self._resume_transport()
+        if reader.chunks_wait:
+            self._plan_turn()
 
     def _drain_body(self) -> None:
         """Throw away a body that nobody will read, as far as that is cheaper than a new connection."""
@@ -384,6 +390,10 @@ class Connection(Ending):
             self._between()
         elif self._body_bytes > self.shared.drain_bytes:
             self._linger()
+        elif reader.chunks_wait:
+            self._plan_turn()
+        elif self.reading_paused:
+            self._resume_transport()
 
     # What the exchange asks (whorl.asgi.stream.Stream)
 

@@ -114,6 +114,7 @@ class Connection:
         "_at",
         "_buffer",
         "_deflater",
+        "_frames_left",
         "_inflater",
         "_is_final",
         "_key",
@@ -134,6 +135,7 @@ class Connection:
         self._inflater = None if deflate is None else Inflater(deflate)
         self._deflater = None if deflate is None else Deflater(deflate)
         self._reserved = RESERVED if deflate is None else RESERVED ^ RSV1
+        self._frames_left = sys.maxsize
         self._buffer = b""
         self._at = 0  # where in the buffer the unread octets begin
         self._message: Message | None = None  # of which not all has come
@@ -152,6 +154,15 @@ class Connection:
     def buffered_bytes(self) -> int:
         """How much has come that was not read yet: the beginning of a frame, or what `most_events` left."""
         return len(self._buffer) - self._at if self._buffer else 0
+
+    def allow(self, frames: int) -> None:
+        """Read so many frames from now on, or parts of frames; the bytes of the others stay buffered."""
+        self._frames_left = frames
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has read as many as it may, and more has come."""
+        return self._frames_left <= 0 and self.buffered_bytes > 0
 
     def read_message(self, data: bytes | memoryview) -> str | bytes | None:
         """Take octets from the peer if they are one whole message in one frame, uncompressed, and nothing else.
@@ -314,7 +325,8 @@ class Connection:
     def _read(self, data: bytes, at: int, events: list[Event], most_events: int) -> int:
         """Read frames as far as they have come, and say where the unread octets begin."""
         size = len(data)
-        while at < size and len(events) < most_events:
+        while at < size and len(events) < most_events and self._frames_left > 0:
+            self._frames_left -= 1
             message = self._message
             start = at + SHORT_MASKED_HEADER_BYTES
             if message is None and start <= size:
