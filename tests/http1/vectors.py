@@ -120,6 +120,8 @@ def play(
                     body = []
                 if head is not None:
                     body.append(reader.read_body())
+                    if reader.chunks_wait:
+                        continue  # as a connection does, in its next turn
                 if head is None or not reader.body_complete:
                     asked += 1
                     continue
