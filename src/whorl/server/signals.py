@@ -113,15 +113,17 @@ REPLACED: list[dict[int, Any]] = []
 
 
 FORKING = threading.local()
-"""`mask`: the signal mask of a thread that forks, from before the fork to after it."""
+"""The signal mask of the thread that forks, from before the fork to after it."""
 
 
 def block_before_fork() -> None:
-    """Block the signals that are handled: one that came to the child before its handlers are put back would be lost."""
-    FORKING.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signum for before in REPLACED for signum in before})
+    """Block our signals: one that reaches the child before its handlers are reset would be lost."""
+    signums = {signum for before in REPLACED for signum in before}
+    FORKING.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signums)
 
 
-def unblock_in_parent() -> None:
+def unblock_after_fork() -> None:
+    """Restore the signal mask."""
     signal.pthread_sigmask(signal.SIG_SETMASK, FORKING.mask)
 
 
@@ -133,11 +135,11 @@ def reset_in_child() -> None:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
         REPLACED.clear()
-    signal.pthread_sigmask(signal.SIG_SETMASK, FORKING.mask)
+    unblock_after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=block_before_fork, after_in_parent=unblock_in_parent, after_in_child=reset_in_child)
+    os.register_at_fork(before=block_before_fork, after_in_parent=unblock_after_fork, after_in_child=reset_in_child)
 
 
 def ignore(names: Iterable[str]) -> None:
