@@ -41,6 +41,7 @@ class Process:
         stderr: the lines it has logged so far.
         stdout: the access lines so far.
         is_silent: whether it will say nothing more.
+        was_signalled: whether a test has sent it a signal.
     """
 
     popen: subprocess.Popen[str]
@@ -50,6 +51,7 @@ class Process:
     changed: threading.Condition = field(default_factory=threading.Condition)
     threads: list[threading.Thread] = field(default_factory=list)
     is_silent: bool = False
+    was_signalled: bool = False
 
     @property
     def port(self) -> int:
@@ -81,6 +83,7 @@ class Process:
             return next(line for line in said if text in line)
 
     def signal(self, number: int) -> None:
+        self.was_signalled = True
         self.popen.send_signal(number)
 
     def signal_again(self, number: int) -> None:
@@ -125,7 +128,10 @@ class Process:
     def end(self) -> None:
         """Have it end, by force if need be, and let go of everything."""
         if self.popen.poll() is None:
-            self.popen.terminate()
+            if self.was_signalled:
+                self.signal_again(signal.SIGTERM)
+            else:
+                self.popen.terminate()
             try:
                 self.popen.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:

@@ -34,6 +34,7 @@ PATCHES = [
 def test_it_is_served_without_our_poller(tmp_path: Path, loop_name: str, patch: str) -> None:
     (tmp_path / "patched.py").write_text(patch + "from tests.apps import app\n")
     options = {"loop": loop_name, "cwd": tmp_path, "environment": {"PYTHONPATH": os.getcwd()}}
+    options["timeout_graceful_shutdown"] = 0  # the last request would wait for ever
     with serve("patched:app", **options) as server:  # type: ignore[arg-type]
         if loop_name in ("asyncio", "uvloop"):
             server.wait_for_line("the application has removed select.epoll")
@@ -48,5 +49,5 @@ def test_it_is_served_without_our_poller(tmp_path: Path, loop_name: str, patch: 
         events(server, "x", 1)
         client.reset()
         until(lambda: sockets(server) <= before, SOON_SECONDS)
-        server.signal(15)
+        assert server.stop() == 0
         assert not [line for line in server.stderr if "Traceback" in line]
