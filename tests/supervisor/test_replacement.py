@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +18,15 @@ APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
 RESTARTS = 20 if SOAK else 2
 KILLS = 4 if SOAK else 1
+
+
+def in_the_order_of_their_answers(peers: list[Peer]) -> Iterator[Peer]:
+    """Each peer when it can be read. One that does not answer Close holds its worker up for 10 s."""
+    waiting = {peer.socket: peer for peer in peers}
+    while waiting:
+        readable, _, _ = select.select(list(waiting), [], [], 20.0)
+        assert readable
+        yield from [waiting.pop(one) for one in readable]
 
 
 class TestPlanned:
@@ -84,7 +95,7 @@ class TestPlanned:
         with serve("tests.apps:app", workers=2, loop=loop_name, **quiet) as server, ExitStack() as stack:
             peers = [stack.enter_context(Peer(server)) for _ in range(4)]
             server.signal(signal.SIGHUP)
-            for peer in peers:
+            for peer in in_the_order_of_their_answers(peers):
                 assert peer.closing() == (1012, "The server is leaving.")
                 again = stack.enter_context(Peer(server))
                 peer.send(close(1012))
