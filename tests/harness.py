@@ -87,9 +87,20 @@ class Process:
         self.popen.send_signal(number)
 
     def signal_again(self, number: int) -> None:
-        """Send a signal that is not taken for a repetition of the one before."""
+        """Send a signal that is not taken for a repetition of the one before: that has been handled for long enough."""
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while not self._sleeps() and time.monotonic() < ends:
+            time.sleep(0.01)
         time.sleep(REPEAT_SECONDS)
         self.popen.send_signal(number)
+
+    def _sleeps(self) -> bool:
+        """Whether its main thread waits, which it does not before it has handled a signal (proc(5), Linux)."""
+        try:
+            status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        except OSError:
+            return True
+        return "State:\tS" in status and "ShdPnd:\t0000000000000000" in status
 
     def stop(self, seconds: float = PATIENCE_SECONDS) -> int:
         """SIGTERM, and the exit status."""
