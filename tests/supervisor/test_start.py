@@ -115,7 +115,6 @@ class TestRefused:
             ("limit_worker_memory", 2**24),
             ("limit_worker_lifetime", 7),
             ("limit_worker_replacements", 2),
-            ("timeout_worker_healthcheck", 7),
             ("reuse_port", True),
         ],
     )

@@ -25,7 +25,6 @@ from time import monotonic
 from whorl.config import Config
 from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.observe import logs
-from whorl.server.notify import Notifier
 from whorl.server.signals import ExitSignals
 from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
@@ -33,6 +32,7 @@ from whorl.supervisor.cores import available_cores
 from whorl.supervisor.frozen import hint
 from whorl.supervisor.handover import Handover, Inheritance
 from whorl.supervisor.kinship import reap_strangers
+from whorl.supervisor.manager import ServiceManager
 from whorl.supervisor.nurseries import Nurseries
 from whorl.supervisor.post import Post
 from whorl.supervisor.source import Source
@@ -99,10 +99,7 @@ class Supervisor:
         self._said_started = False
         self._failure: str | None = None
         self._exit_status = 0
-        self._manager = Notifier()
-        self._is_reloading = False
-        self._place = ""
-        self._manager_hears: float | None = None
+        self._manager = ServiceManager()
 
     @classmethod
     def of(cls, config: Config, inheritance: Inheritance | None = None) -> Supervisor:
@@ -159,14 +156,12 @@ class Supervisor:
 
     def _next_time(self, now: float) -> float:
         """When something is due although nothing happens."""
-        times = [now + 3600.0]
+        times = [now + 3600.0, self._manager.due]
         healthcheck = self.config.timeout_worker_healthcheck
         for worker in self._all_workers():
             times += [time for time in (worker.kill_at, worker.expires) if time is not None]
             if healthcheck is not None and worker.phase is not Phase.STARTING and not worker.asked_stack:
                 times.append(worker.heard + healthcheck)
-        if self._manager.watchdog_seconds is not None and self._manager_hears is not None:
-            times.append(self._manager_hears)
         times += [post.backoff.until for post in self._posts if post.backoff.until > now]
         times += [leaving.blocks_until for leaving in self._leaving if leaving.blocks_until > now]
         return min(times)
@@ -232,18 +227,16 @@ class Supervisor:
         self._has_started = True
         if not self._said_started and all(post.is_served for post in self._posts):
             self._said_started = True
-            self._place = ", ".join(urls)
-            self._say_started(name, loop)
+            self._say_started(name, loop, ", ".join(urls))
 
-    def _say_started(self, name: str, loop: str) -> None:
+    def _say_started(self, name: str, loop: str, place: str) -> None:
         count = len(self._posts)
         workers = f"{count} {'preloaded ' if self.config.preload else ''}worker{'s'[: count > 1]}"
-        words = (__version__, name, self._place, loop, workers, os.getpid())
+        words = (__version__, name, place, loop, workers, os.getpid())
         self.logger.info("Whorl %s serves %s on %s, %s, %s, process %d", *words)
         if self._inheritance is not None:
             self._inheritance.take_over()
-        self._manager.ready(f"serving on {self._place}")
-        self._manager_hears = monotonic()
+        self._manager.serves(place, monotonic())
 
     def _hear_alive(self, worker: Worker, requests: int, memory_bytes: int) -> None:
         worker.requests = requests
@@ -386,14 +379,11 @@ class Supervisor:
 
     def _tell_manager(self, now: float) -> None:
         """Tell the service manager that we live, and when a restart has come to its end."""
-        waits = any(worker.due == RESTART for worker in self._all_workers()) or self._replacements(now)
-        if self._is_reloading and not waits:
-            self._is_reloading = False
-            self._manager.ready(f"serving on {self._place}")
-        watchdog_seconds = self._manager.watchdog_seconds
-        if watchdog_seconds is not None and self._manager_hears is not None and now >= self._manager_hears:
-            self._manager.alive()
-            self._manager_hears = now + watchdog_seconds / 2
+        self._manager.report_alive(now)
+        if self._manager.is_reloading:
+            waits = any(worker.due == RESTART for worker in self._all_workers()) or self._replacements(now)
+            if not waits:
+                self._manager.reloaded()
 
     def _replacements(self, now: float) -> int:
         """How many workers are being replaced: their successors start, or they leave."""
@@ -505,7 +495,6 @@ class Supervisor:
             return
         self.logger.info("SIGHUP: the workers are replaced one by one")
         self._manager.reloading()
-        self._is_reloading = True
         self._source.renew()
         self._drop_successors()
         for post in self._posts:
