@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+import whorl
+
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
@@ -22,6 +24,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         print("slow begins", file=sys.stderr, flush=True)
         await asyncio.sleep(0.5)
         body = b"slow"
+    elif scope["path"] == "/begun":
+        body = str(whorl.shutdown().begun).encode()
+    elif scope["path"] == "/keep":
+        # It holds a copy of every socket that is open now, that of this request among them.
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+        child.start()
+        body = str(child.pid).encode()
     elif scope["path"] == "/fork":
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
         child.start()
