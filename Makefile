@@ -11,7 +11,7 @@ PYTEST := -m pytest -n 4 -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test check lint suite smoke others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions
+.PHONY: serve test check lint suite smoke others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions bench-floods
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -84,7 +84,7 @@ package: $(VENV)/test
 # The long runs: hours of clients in a few minutes.
 soak: $(VENV)/test
 	WHORL_TEST_SOAK=1 $(VENV)/bin/python $(PYTEST) -rP --timeout 1800 tests/server tests/supervisor tests/http1 \
-		tests/tls/test_fuzz.py tests/tls/test_renewal.py
+		tests/tls/test_fuzz.py tests/tls/test_renewal.py tests/tls/test_floods.py
 
 test-windows: $(VENV)/test
 	$(VENV)/bin/python -m pytest -q tests/windows --timeout 600
@@ -118,6 +118,10 @@ bench-compare:
 # One worker beside two, and one queue for new connections beside a queue for each. On a quiet machine. LOOP=asyncio: on another loop.
 bench-workers:
 	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks.workers
+
+# How long others wait while some clients flood the server, beside Uvicorn; a minute. LOOP=asyncio: on another loop.
+bench-floods:
+	@python=$$(python3 -m benchmarks.install peers) && SECONDS='$(SECONDS)' $$python -m benchmarks.floods
 
 # Instructions for 2,000 requests, counted by callgrind: they repeat to the digit. BASE=: beside an earlier commit.
 bench-instructions:

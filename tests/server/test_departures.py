@@ -19,6 +19,7 @@ from tests.server.peer import PING, TEXT, Peer, frame, upgrade
 
 ACCEPTS = {"type": "websocket.accept"}
 SOON_SECONDS = 2.0
+PEERS = 900 if os.environ.get("WHORL_TEST_SOAK") == "1" else 20
 """The sweep comes by every half second; and this machine may be busy."""
 WAYS = pytest.mark.parametrize("way", ["close", "half_close", "reset"])
 
@@ -139,7 +140,7 @@ class TestWhoIsNotRead:
         """Of an application that only sends, and not now."""
         before = sockets(server)
         script = [ACCEPTS, ("hear",), ("wait", name), ("echo_all",)]
-        peers = [Peer(server, "/", script=script, name=name) for _ in range(20)]
+        peers = [Peer(server, "/", script=script, name=name) for _ in range(PEERS)]
         for peer in peers:
             peer.send(MANY)
         for peer in peers:
