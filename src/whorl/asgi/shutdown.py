@@ -27,7 +27,7 @@ class Shutdown:
     __slots__ = ("_event", "begun")
 
     def __init__(self) -> None:
-        self.begun = False
+        self.begun: bool = False
         self._event = asyncio.Event()
 
     async def wait(self) -> None:

@@ -77,13 +77,13 @@ class Server:
     def __init__(self, config: Config, keeper: Keeper | None = None) -> None:
         self.config = config
         self._keeper = keeper or EmbeddedKeeper()
-        self.started = False
+        self.started: bool = False
         self.urls: list[str] = []
         self.ready: Future[None] = Future()
         self.ready.set_running_or_notify_cancel()  # one who waits for it and gives up must not cancel it for the others
-        self.shutdown = Shutdown()
-        self.exit_status = 0
-        self.logger = logging.getLogger(logs.ERROR_LOGGER)
+        self.shutdown: Shutdown = Shutdown()
+        self.exit_status: int = 0
+        self.logger: logging.Logger = logging.getLogger(logs.ERROR_LOGGER)
         self._certificates: Certificates | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: asyncio.Future[None] | None = None
