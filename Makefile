@@ -11,7 +11,7 @@ PYTEST := -m pytest -n 4 -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test check lint suite smoke others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions bench-floods
+.PHONY: serve test check lint types coverage suite smoke others compiled fuzz package soak test-windows conformance-ws conformance-tls frameworks docs clean bench bench-compare bench-workers bench-instructions bench-floods
 
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
@@ -20,7 +20,7 @@ test: lint suite smoke
 	@echo "make test: everything passed"
 
 # All of it, a quarter of an hour: what continuous integration runs.
-check: test others compiled fuzz package
+check: test types coverage others compiled fuzz package
 	@echo "make check: everything passed"
 
 $(VENV)/bin/python:
@@ -38,6 +38,22 @@ lint: $(VENV)/test
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+# The types of the public names are complete.
+types: $(VENV)/test
+	$(VENV)/bin/python tools/check_types.py
+
+# What counts imports, shares memory by fork or counts starts is not itself under a tracer: `suite` runs it.
+UNTRACED := --ignore tests/frameworks --ignore tests/benchmarks --ignore tests/supervisor/test_preload.py \
+	--ignore tests/supervisor/test_program.py --ignore tests/supervisor/test_shared_sockets.py --ignore tests/loops/test_loop_report.py \
+	--deselect tests/config/test_cli.py::test_the_command_line_imports_nothing_heavy_before_it_knows_what_is_asked \
+	--deselect tests/config/test_cli.py::test_a_start_imports_nothing_that_it_has_no_use_for
+# Lines and branches that the suite runs on asyncio; less than `fail_under` in pyproject.toml is a failure.
+coverage: $(VENV)/test
+	rm -f .coverage .coverage.*
+	TEST_LOOPS=asyncio $(VENV)/bin/coverage run $(PYTEST) $(UNTRACED) --timeout 120
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
 
 suite: $(VENV)/test
 	$(VENV)/bin/python $(PYTEST)
@@ -128,4 +144,4 @@ bench-instructions:
 	@python=$$(python3 -m benchmarks.install valgrind) && $$python -m benchmarks.instructions
 
 clean:
-	rm -rf .venv .venv-* .frameworks .sslyze dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .coverage .coverage.* .venv .venv-* .frameworks .sslyze dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
