@@ -6,8 +6,8 @@ VENV := .venv
 OTHERS := $(shell for v in 3.12 3.13 3.14; do for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, "'$$v'".split("."))))' 2>/dev/null && echo $$v=$$p && break; done; done; true)
 NEWEST := $(or $(lastword $(OTHERS)),$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')=$(PYTHON))
-# More processes than two cores: much of what is tested waits.
-PYTEST := -m pytest -n 4 -q
+# More processes than two cores: much of what is tested waits. One that is ready takes tests from the others: 198 s instead of 258.
+PYTEST := -m pytest -n 6 --dist worksteal -q
 # The suite starts Whorl hundreds of times: where bytecode may not be written, each start compiles all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -16,7 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE
 serve: $(VENV)/serve
 	$(VENV)/bin/whorl hello:app --app-dir examples
 
-test: lint suite smoke
+# Side by side: the suite waits much, and lint and smoke compute.
+test: $(VENV)/test
+	@$(MAKE) --no-print-directory -j3 lint suite smoke
 	@echo "make test: everything passed"
 
 # All of it, a quarter of an hour: what continuous integration runs.

@@ -33,7 +33,17 @@ def test_the_errors() -> None:
 
 
 def test_what_a_server_has() -> None:
-    methods = {"serve", "handle_signal", "let_go", "renew_certificates", "should_exit", "force_exit", "requests"}
+    methods = {
+        "serve",
+        "handle_signal",
+        "run",
+        "let_go",
+        "reload_files",
+        "reopen_logs",
+        "should_exit",
+        "force_exit",
+        "requests",
+    }
     assert methods <= members(whorl.Server)
     attributes = {"config", "started", "urls", "ready", "shutdown", "exit_status"}
     assert attributes <= set(vars(whorl.Server(whorl.Config("main:app"))))
