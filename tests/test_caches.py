@@ -11,12 +11,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness import ROOT
-from whorl.asgi.fields import FieldTable
-from whorl.http1.fields import FieldLines
-from whorl.http1.writer import encode_field
+from whorl.http.encoder import FieldTable
 from whorl.observe.access import AccessLog
 from whorl.proxy.hosts import HostList
 from whorl.proxy.trust import Trust
+from whorl.wire.http1.fields import FieldLines
+from whorl.wire.http1.writer import encode_field
 
 MAX_CACHE_BYTES = 2 * 1024 * 1024
 

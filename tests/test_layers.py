@@ -13,9 +13,9 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 SHARED = {"compiled", "errors", "platform", "version", "config", "loops", "observe"}
 MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
-    "http1": set(),
-    "websocket": set(),
-    "proxy": {"http1"},
+    "http": {"compiled"},
+    "wire": {"compiled", "http"},
+    "proxy": {"http"},
     "errors": set(),
     "platform": set(),
     "version": set(),
@@ -23,19 +23,20 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
     "config": {"errors", "platform"},
     "loops": {"errors", "platform"},
     "observe": {"errors", "platform", "config"},
-    "asgi": SHARED | {"http1", "websocket", "proxy"},
+    "asgi": SHARED | {"http", "wire", "proxy"},
     "tls": {"errors", "platform", "config"},
-    "transport": SHARED | {"http1", "websocket", "proxy", "asgi", "tls"},
-    "server": SHARED | {"http1", "websocket", "proxy", "asgi", "tls", "transport"},
+    "net": SHARED,
+    "connection": SHARED | {"http", "wire", "proxy", "asgi", "tls", "net"},
+    "server": SHARED | {"http", "wire", "proxy", "asgi", "tls", "net", "connection"},
     "supervisor": SHARED | {"server"},
     "reload": SHARED | {"server", "supervisor"},
     "entry": SHARED | {"server", "supervisor", "reload"},  # `whorl.run` and the command line end there
-    "cli": SHARED | {"http1", "asgi", "tls", "transport", "server", "entry"},
+    "cli": SHARED | {"http", "wire", "asgi", "tls", "connection", "server", "entry"},
     "workers": SHARED | {"server"},  # imported by Gunicorn
     "__main__": {"cli"},
     "__init__": SHARED | {"server", "asgi", "entry"},  # the public names
 }
-WIRE_RULES = {"http1", "websocket", "proxy"}
+WIRE_RULES = {"wire", "proxy"}
 NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}
 MOST_LINES = 600
 
@@ -101,7 +102,7 @@ def test_no_file_grows_long(path: Path) -> None:
 
 
 def test_the_rule_sees_imports_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "http1" / "reader.py"
+    module = tmp_path / "wire" / "reader.py"
     module.parent.mkdir()
     (tmp_path / "server").mkdir()
     module.write_text(
@@ -109,5 +110,5 @@ def test_the_rule_sees_imports_of_every_form(tmp_path: Path, monkeypatch: pytest
         "def late():\n    from whorl.cli.main import main\n    from whorl import run\n"
     )
     monkeypatch.setattr("tests.test_layers.SOURCE", tmp_path)
-    assert imported_layers(module) == {"asgi", "server", "http1", "loops", "cli", "__init__"}
+    assert imported_layers(module) == {"asgi", "server", "wire", "loops", "cli", "__init__"}
     assert "time" in imported_modules(module)

@@ -20,12 +20,12 @@ from whorl.proxy.preamble import crc32c
 
 COUNTED = [
     "whorl.asgi.scope",
-    "whorl.http1.chunks",
-    "whorl.http1.fields",
-    "whorl.http1.grammar",
-    "whorl.http1.head",
-    "whorl.http1.reader",
-    "whorl.http1.refusal",
+    "whorl.wire.http1.chunks",
+    "whorl.wire.http1.fields",
+    "whorl.http.grammar",
+    "whorl.wire.http1.head",
+    "whorl.wire.http1.reader",
+    "whorl.http.error",
     "whorl.observe.quoting",
     "whorl.proxy.facts",
     "whorl.proxy.forwarded",
@@ -36,17 +36,17 @@ COUNTED = [
     "whorl.proxy.tally",
     "whorl.proxy.trust",
     "whorl.proxy.x_forwarded",
-    "whorl.transport.records",
-    "whorl.websocket.closing",
-    "whorl.websocket.connection",
-    "whorl.websocket.deflate",
-    "whorl.websocket.events",
-    "whorl.websocket.extension",
-    "whorl.websocket.failure",
-    "whorl.websocket.frames",
-    "whorl.websocket.handshake",
-    "whorl.websocket.mask",
-    "whorl.websocket.message",
+    "whorl.net.tls_records",
+    "whorl.wire.websocket.closing",
+    "whorl.wire.websocket.protocol",
+    "whorl.wire.websocket.deflate",
+    "whorl.wire.websocket.events",
+    "whorl.wire.websocket.extension",
+    "whorl.wire.websocket.failure",
+    "whorl.wire.websocket.frames",
+    "whorl.wire.websocket.handshake",
+    "whorl.wire.websocket.mask",
+    "whorl.wire.websocket.message",
 ]
 
 # Folders whose code sees what a client sends. Those of the operator's words (config, cli, ...) are not among them.
@@ -110,7 +110,7 @@ def host_list(host: Callable[[int], bytes]) -> Case:
 
 def field_line(line: Callable[[int], bytes]) -> Case:
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        lines = steps.load("whorl.http1.fields").FieldLines()
+        lines = steps.load("whorl.wire.http1.fields").FieldLines()
         return lambda: lines.parse(line(n))
 
     return case
@@ -120,8 +120,10 @@ def request(data: Callable[[int], bytes]) -> Case:
     """A request, and as much of its body as there is, in one piece."""
 
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        limits = steps.load("whorl.http1.head").Limits(header_fields=10_000)
-        reader = steps.load("whorl.http1.reader").RequestReader(limits, steps.load("whorl.http1.fields").FieldLines())
+        limits = steps.load("whorl.wire.http1.head").Limits(header_fields=10_000)
+        reader = steps.load("whorl.wire.http1.reader").RequestReader(
+            limits, steps.load("whorl.wire.http1.fields").FieldLines()
+        )
 
         def read() -> None:
             reader.receive_data(data(n))
@@ -137,8 +139,10 @@ def dripped(head: bytes, unit: bytes) -> Case:
     """A body of so many units, whose bytes come one by one."""
 
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        limits = steps.load("whorl.http1.head").Limits()
-        reader = steps.load("whorl.http1.reader").RequestReader(limits, steps.load("whorl.http1.fields").FieldLines())
+        limits = steps.load("whorl.wire.http1.head").Limits()
+        reader = steps.load("whorl.wire.http1.reader").RequestReader(
+            limits, steps.load("whorl.wire.http1.fields").FieldLines()
+        )
         reader.receive_data(head)
         reader.try_head()
 
@@ -162,8 +166,8 @@ def chunked(body: Callable[[int], bytes]) -> Case:
 
 def handshake(**values: Callable[[int], bytes]) -> Case:
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        module = steps.load("whorl.websocket.handshake")
-        deflate = steps.load("whorl.websocket.deflate")
+        module = steps.load("whorl.wire.websocket.handshake")
+        deflate = steps.load("whorl.wire.websocket.deflate")
         usual: dict[str, Callable[[int], bytes]] = {
             "upgrade": lambda n: b"websocket",
             "connection": lambda n: b"Upgrade",
@@ -185,7 +189,7 @@ def frames(pieces: Callable[[int], list[bytes]]) -> Case:
     """What a client sends on a WebSocket, read as it comes."""
 
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        connection = steps.load("whorl.websocket.connection").Connection(1 << 20)
+        connection = steps.load("whorl.wire.websocket.protocol").Connection(1 << 20)
         made = pieces(n)
 
         def read() -> None:
@@ -257,10 +261,10 @@ CASES: dict[str, Case] = {
     "node: a port": function("whorl.proxy.node", "read_node", lambda n: "1.1.1.1:_" + "a" * n, bare=True),
     "address": function("whorl.proxy.trust", "read_address", lambda n: "1:" * n),
     "address: a zone": function("whorl.proxy.trust", "read_address", lambda n: "::1%" + "%" * n),
-    "host: a name": function("whorl.http1.grammar", "check_host", lambda n: b"a" * n),
-    "host: percent signs": function("whorl.http1.grammar", "check_host", lambda n: b"%41" * n),
-    "host: brackets": function("whorl.http1.grammar", "check_host", lambda n: b"[" + b"1:" * n + b"]"),
-    "host: a port": function("whorl.http1.grammar", "check_host", lambda n: b"a:" + b"1" * n),
+    "host: a name": function("whorl.http.grammar", "check_host", lambda n: b"a" * n),
+    "host: percent signs": function("whorl.http.grammar", "check_host", lambda n: b"%41" * n),
+    "host: brackets": function("whorl.http.grammar", "check_host", lambda n: b"[" + b"1:" * n + b"]"),
+    "host: a port": function("whorl.http.grammar", "check_host", lambda n: b"a:" + b"1" * n),
     "allowed hosts": host_list(lambda n: b"a." * n + b"example.org."),
     "allowed hosts: an address": host_list(lambda n: b"[" + b"::" * n + b"]:80"),
     "preamble 1": function("whorl.proxy.preamble", "read_preamble", lambda n: b"PROXY UNKNOWN" + b" " * n + b"\r\n"),
@@ -331,9 +335,9 @@ CASES: dict[str, Case] = {
     "a message": frames(lambda n: [frame(2, b"a" * 200 * n)]),
     "a message that drips": frames(lambda n: drip(frame(2, b"a" * 10 * n))),
     "text that drips": frames(lambda n: drip(frame(1, "€".encode() * 10 * n))),
-    "TLS records": function("whorl.transport.records", "cut", lambda n: b"", lambda n: b"\x17\3\3\0\1a" * n, int),
+    "TLS records": function("whorl.net.tls_records", "cut", lambda n: b"", lambda n: b"\x17\3\3\0\1a" * n, int),
     "TLS records behind a part": function(
-        "whorl.transport.records", "cut", lambda n: b"\x17\3", lambda n: b"\3\0\1a" + b"\x17\3\3\0\1a" * n, int
+        "whorl.net.tls_records", "cut", lambda n: b"\x17\3", lambda n: b"\3\0\1a" + b"\x17\3\3\0\1a" * n, int
     ),
 }
 
@@ -356,8 +360,10 @@ def test_the_request_line_is_checked_once_however_the_fields_behind_it_come(step
     pieces = 50
 
     def read(length_bytes: int) -> None:
-        limits = steps.load("whorl.http1.head").Limits()
-        reader = steps.load("whorl.http1.reader").RequestReader(limits, steps.load("whorl.http1.fields").FieldLines())
+        limits = steps.load("whorl.wire.http1.head").Limits()
+        reader = steps.load("whorl.wire.http1.reader").RequestReader(
+            limits, steps.load("whorl.wire.http1.fields").FieldLines()
+        )
         for data in (b"GET /" + b"a" * length_bytes + b" HTTP/1.1\r\n", *[b"a: b\r\n"] * pieces):
             reader.receive_data(data)
             assert reader.try_head() is None

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import pytest
 
 from tests.loops_here import LOOP_PARAMS
-from whorl.asgi.arrival import Arrival
+from whorl.asgi.message_waiter import Arrival
 from whorl.loops import resolve
 
 VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")

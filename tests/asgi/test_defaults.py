@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from whorl.asgi import defaults
-from whorl.asgi.defaults import DefaultFields, http_date
-from whorl.asgi.fields import HAS_DATE
-from whorl.http1.writer import encode_field
+from whorl.http import default_fields as defaults
+from whorl.http.default_fields import DefaultFields, http_date
+from whorl.http.encoder import HAS_DATE
+from whorl.wire.http1.writer import encode_field
 
 
 @pytest.mark.parametrize(

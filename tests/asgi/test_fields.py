@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from whorl.asgi.fields import FieldTable
-from whorl.http1.writer import encode_field
+from whorl.http.encoder import FieldTable
+from whorl.wire.http1.writer import encode_field
 
 TABLE = FieldTable(encode_field)
 COLLECTS: list[Callable[[Any], object]] = [TABLE.collect, TABLE.collect_trailers]

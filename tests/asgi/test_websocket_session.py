@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from tests.effort import effort
 from tests.websocket.vectors import BINARY, CLOSE, PING, PONG, TEXT, close, frame, server_frames
-from whorl.asgi.fields import FieldTable
-from whorl.asgi.service import Service
+from whorl.asgi.app_context import Service
 from whorl.asgi.websocket import Session, WebSocketLimits
-from whorl.http1.fields import FieldLines
-from whorl.http1.head import Limits, parse_head
-from whorl.http1.writer import encode_field
-from whorl.websocket.connection import State
-from whorl.websocket.handshake import read_handshake
+from whorl.http.encoder import FieldTable
+from whorl.wire.http1.fields import FieldLines
+from whorl.wire.http1.head import Limits, parse_head
+from whorl.wire.http1.writer import encode_field
+from whorl.wire.websocket.handshake import read_handshake
+from whorl.wire.websocket.protocol import State
 
 HEAD = parse_head(
     b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.http1.oracles import ORACLES, Reading, Verdict, read_whorl
-from whorl.http1.fields import Field
+from whorl.http.request import Field
 
 # Refusals of Whorl that an oracle does not share, by the beginning of their reason.
 STRICTER_THAN_BOTH = {

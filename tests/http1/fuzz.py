@@ -16,8 +16,8 @@ from tests.fuzzing import run
 from tests.http1.corpus import FRAGMENTS, SEEDS, Edit, spoil
 from tests.http1.differences import unexplained
 from tests.http1.vectors import drip, play, same
-from whorl.http1.fields import REMEMBERED_LINES, FieldLines
-from whorl.http1.head import Limits
+from whorl.wire.http1.fields import REMEMBERED_LINES, FieldLines
+from whorl.wire.http1.head import Limits
 
 # Two sets of limits: the ones in use, and ones that a short input can pass.
 LIMITS = (Limits(), Limits(request_line_bytes=24, header_section_bytes=60, header_fields=4))

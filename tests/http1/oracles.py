@@ -15,7 +15,7 @@ import httptools
 from httptools.parser.errors import HttpParserError, HttpParserUpgrade
 
 from tests.http1.vectors import play
-from whorl.http1.fields import Field
+from whorl.http.request import Field
 
 
 class Verdict(Enum):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.http1.corpus import FRAGMENTS, SEEDS, Edit, spoil
 from tests.http1.oracles import Reading, Verdict
 from tests.http1.vectors import head
-from whorl.http1.fields import Field
+from whorl.http.request import Field
 
 TCHARS = "!#$%&'*+-.^_`|~0123456789abcXYZ"
 tokens = st.text(TCHARS, min_size=1, max_size=12).map(str.encode)

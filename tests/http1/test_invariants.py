@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.http1.vectors import CHUNKED, GET, HOST, POST, chunked, drip, get, head, outcome, play
-from whorl.http1.fields import REMEMBERED_LINE_BYTES, REMEMBERED_LINES, FieldLines
-from whorl.http1.head import Limits
-from whorl.http1.reader import RequestReader
+from whorl.wire.http1.fields import REMEMBERED_LINE_BYTES, REMEMBERED_LINES, FieldLines
+from whorl.wire.http1.head import Limits
+from whorl.wire.http1.reader import RequestReader
 
 # One person's, one request's, or somebody's credential.
 PRIVATE = """

@@ -20,7 +20,7 @@ from tests.http1.vectors import (
     play,
     refused,
 )
-from whorl.http1.head import Limits
+from whorl.wire.http1.head import Limits
 
 SMALL = Limits(request_line_bytes=40, header_section_bytes=60, header_fields=4)
 DEFAULT = Limits()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.effort import effort
 from tests.http1 import strategies
 from tests.http1.vectors import GET, chunked, drip, head, outcome, play, same
-from whorl.http1.fields import FieldLines
-from whorl.http1.head import Limits
+from whorl.wire.http1.fields import FieldLines
+from whorl.wire.http1.head import Limits
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from whorl.http1.fields import Field, FieldLines
-from whorl.http1.head import Limits, RequestHead
-from whorl.http1.reader import RequestReader
-from whorl.http1.refusal import Refusal
+from whorl.http.error import Refusal
+from whorl.http.request import Field
+from whorl.wire.http1.fields import FieldLines
+from whorl.wire.http1.head import Limits, RequestHead
+from whorl.wire.http1.reader import RequestReader
 
 STATUSES = {400, 414, 417, 431, 501, 505}
 REASON = re.compile(r"[A-Z][^\n]+ \(RFC \d{4} sections? \d+(\.\d+)*\)\.")

@@ -18,8 +18,8 @@ from tests.server.test_embedded import PATIENCE_SECONDS, on
 from whorl import Config, Server
 from whorl.asgi.exchange import Exchange
 from whorl.asgi.websocket import Session
-from whorl.transport.connection import Connection
-from whorl.websocket.connection import Connection as Codec
+from whorl.connection.http1 import Connection
+from whorl.wire.websocket.protocol import Connection as Codec
 
 KINDS = (Exchange, Session, Connection, Codec)
 

@@ -15,7 +15,7 @@ APP = """
 import gc, os
 
 def close_the_poller(again):
-    from whorl.transport.poller import Poller
+    from whorl.net.epoll import Poller
     poller, = (thing for thing in gc.get_objects() if type(thing) is Poller)
     number = poller._epoll.fileno()
     os.close(number)
@@ -25,7 +25,7 @@ def close_the_poller(again):
             os.dup2(null, number)
 
 def close_the_client(client, again):
-    from whorl.transport.connection import Connection
+    from whorl.connection.http1 import Connection
     for thing in gc.get_objects():
         if isinstance(thing, Connection) and thing.peer.client == client:
             number = thing.fileno()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import serve
 from tests.server.client import get
-from whorl.server.notify import Notifier
+from whorl.server.systemd import Notifier
 
 PATIENCE_SECONDS = 20.0
 

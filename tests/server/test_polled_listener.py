@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.transport.recorder import Recorder, turns, until
+from tests.net.recorder import Recorder, turns, until
+from whorl.net.epoll import Poller
+from whorl.net.io_batch import Turn
 from whorl.platform import HERE
-from whorl.server import polled_listener
-from whorl.server.polled_listener import PolledListener
-from whorl.transport.poller import Poller
-from whorl.transport.turn import Turn
+from whorl.server.listen import epoll_listener as polled_listener
+from whorl.server.listen.epoll_listener import PolledListener
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 

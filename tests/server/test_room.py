@@ -18,7 +18,7 @@ from tests.harness import Process, read_response, serve
 from tests.loops_here import EACH_WAY
 from tests.server.client import descriptors, get, start, until
 from whorl.server.complaints import Complaints
-from whorl.server.room import Room, Space, raise_limit
+from whorl.server.fd_budget import Room, Space, raise_limit
 
 LIMIT = 64
 CLIENTS = 100
@@ -121,7 +121,7 @@ def test_where_there_is_plenty_of_room_not_every_connection_is_looked_at(
     limit: int, between: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What may come unseen, with what a loop accepts at once, leaves the application its part of the reserve."""
-    monkeypatch.setattr("whorl.server.room.descriptor_limit", lambda: limit)
+    monkeypatch.setattr("whorl.server.fd_budget.descriptor_limit", lambda: limit)
     found = [Space.PLENTY, Space.SCARCE, Space.NONE, Space.PLENTY]
     monkeypatch.setattr(Room, "look", lambda _: found.pop(0))
     room = Room()

@@ -18,9 +18,9 @@ import pytest
 from tests.harness import Process, read_response, serve
 from tests.loops_here import ABSENT
 from tests.server.client import get, until
-from whorl.server.sockets.inherited import activated
-from whorl.server.sockets.tcp import bind_tcp
-from whorl.server.sockets.unix import bind_unix
+from whorl.server.listen.inherited import activated
+from whorl.server.listen.tcp import bind_tcp
+from whorl.server.listen.unix import bind_unix
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 without_ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from tests.tls.client import Authority
-from whorl.asgi.defaults import DefaultFields
+from whorl.asgi.app_context import Service
 from whorl.asgi.scope import PeerFacts
-from whorl.asgi.service import Service
-from whorl.http1.writer import encode_field
+from whorl.connection.context import Shared
+from whorl.connection.phase import FRESH, HANDSHAKE
+from whorl.connection.tls_transport import PORTION_BYTES, STEP_BYTES, Tls
+from whorl.http.default_fields import DefaultFields
+from whorl.net.tls_records import RECORD_BYTES, cut
 from whorl.tls.contexts import Contexts
-from whorl.transport.phase import FRESH, HANDSHAKE
-from whorl.transport.records import RECORD_BYTES, cut
-from whorl.transport.shared import Shared
-from whorl.transport.tls import PORTION_BYTES, STEP_BYTES, Tls
+from whorl.wire.http1.writer import encode_field
 
 
 class Wire(asyncio.Transport):

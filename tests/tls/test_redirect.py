@@ -23,10 +23,10 @@ from tests.server.test_sockets import PASS_AS_SYSTEMD_DOES
 from tests.supervisor.test_handover import end, hand_over
 from tests.tls.client import Authority, TlsClient
 from whorl.config import Config
+from whorl.connection.redirect import Redirecting
 from whorl.errors import ConfigError
 from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
-from whorl.transport.redirect import Redirecting
 
 ELSEWHERE = re.compile(r" (?:fd:\d+ )?http://(\S+):(\d+) \(redirects\)")
 

@@ -16,7 +16,7 @@ from tests.server.peer import CONTINUATION, TEXT, Peer, frame, upgrade
 from tests.tls.client import Authority, TlsClient
 from tests.tls.records import Records
 from tests.tls.test_memory import Pair
-from whorl.transport.tls import MOST_RECORDS
+from whorl.connection.tls_transport import MOST_RECORDS
 
 QUICK_SECONDS = 0.4
 MOST_SECONDS = 6

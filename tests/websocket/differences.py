@@ -10,7 +10,7 @@ from websockets.server import ServerProtocol
 
 from tests.websocket.faults import LONG_CONTROL, LONG_FORM, NEGATIVE, NOT_UTF8, TOO_LONG
 from tests.websocket.vectors import Fault, play
-from whorl.websocket.events import Close, Ping, Pong
+from whorl.wire.websocket.events import Close, Ping, Pong
 
 # They leave UTF-8 to their callers, but for that of a Close frame, which they read before its code. They take a length
 # in any form, that of a control frame too. And here they are given no limit: they look at it before they look at what

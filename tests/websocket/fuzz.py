@@ -30,10 +30,10 @@ from tests.websocket.vectors import (
     frame,
     play,
 )
-from whorl.websocket.connection import Connection, State
-from whorl.websocket.deflate import Deflate, DeflateSettings, negotiate
-from whorl.websocket.extension import Extension
-from whorl.websocket.failure import Failure
+from whorl.wire.websocket.deflate import Deflate, DeflateSettings, negotiate
+from whorl.wire.websocket.extension import Extension
+from whorl.wire.websocket.failure import Failure
+from whorl.wire.websocket.protocol import Connection, State
 
 LIMITS = (LIMIT_BYTES, 100)
 AGREED = negotiate([Extension("permessage-deflate")], DeflateSettings())

@@ -24,11 +24,11 @@ from tests.websocket.vectors import (
     outcome,
     text,
 )
-from whorl.websocket.connection import Connection, State
-from whorl.websocket.deflate import Deflate, DeflateSettings, negotiate
-from whorl.websocket.extension import Extension
-from whorl.websocket.failure import Failure
-from whorl.websocket.message import BinaryMessage, Message, TextMessage
+from whorl.wire.websocket.deflate import Deflate, DeflateSettings, negotiate
+from whorl.wire.websocket.extension import Extension
+from whorl.wire.websocket.failure import Failure
+from whorl.wire.websocket.message import BinaryMessage, Message, TextMessage
+from whorl.wire.websocket.protocol import Connection, State
 
 LIMITS = [0, 1, 125, 126, 1000, 70000]
 
@@ -173,7 +173,7 @@ def test_the_beginning_of_a_frame_does_not_hold_all_that_came_before_it() -> Non
 
 def held_by_codec_bytes() -> int:
     """Memory that the WebSocket codec asked for: what a test runner's own threads hold is not its affair."""
-    ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/whorl/websocket/*")])
+    ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/whorl/wire/websocket/*")])
     return sum(trace.size for trace in ours.traces)
 
 

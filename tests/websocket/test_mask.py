@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.websocket.vectors import mask
-from whorl.websocket.mask import TABLES_FROM_BYTES, unmask, xor_octets
+from whorl.wire.websocket.mask import TABLES_FROM_BYTES, unmask, xor_octets
 
 LENGTHS = [*range(10), 31, 32, 33, 125, 126, *(TABLES_FROM_BYTES + more for more in range(-4, 5)), 65535, 65536]
 

@@ -14,10 +14,10 @@ from tests.effort import effort
 from tests.websocket import strategies
 from tests.websocket.differences import messages_of, unexplained
 from tests.websocket.vectors import LIMIT_BYTES, said
-from whorl.websocket.connection import Connection, State
-from whorl.websocket.deflate import DeflateSettings, negotiate
-from whorl.websocket.events import Close, Event, Ping, Pong
-from whorl.websocket.handshake import is_upgrade, read_handshake, response_fields
+from whorl.wire.websocket.deflate import DeflateSettings, negotiate
+from whorl.wire.websocket.events import Close, Event, Ping, Pong
+from whorl.wire.websocket.handshake import is_upgrade, read_handshake, response_fields
+from whorl.wire.websocket.protocol import Connection, State
 
 URI = parse_uri("ws://127.0.0.1:8000/")
 

@@ -20,11 +20,11 @@ from tests.websocket.vectors import (
     play,
     server_frames,
 )
-from whorl.websocket.connection import Connection, State
-from whorl.websocket.deflate import DeflateSettings, negotiate
-from whorl.websocket.extension import Extension, parse_extensions
-from whorl.websocket.failure import Failure
-from whorl.websocket.handshake import HandshakeRefusal, is_upgrade, read_handshake, response_fields
+from whorl.wire.websocket.deflate import DeflateSettings, negotiate
+from whorl.wire.websocket.extension import Extension, parse_extensions
+from whorl.wire.websocket.failure import Failure
+from whorl.wire.websocket.handshake import HandshakeRefusal, is_upgrade, read_handshake, response_fields
+from whorl.wire.websocket.protocol import Connection, State
 
 DEFLATE = negotiate([Extension("permessage-deflate")], DeflateSettings())
 

@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from whorl.websocket.deflate import DeflateSettings, negotiate
-from whorl.websocket.extension import Extension
-from whorl.websocket.handshake import (
+from whorl.wire.websocket.deflate import DeflateSettings, negotiate
+from whorl.wire.websocket.extension import Extension
+from whorl.wire.websocket.handshake import (
     Field,
     Handshake,
     HandshakeRefusal,

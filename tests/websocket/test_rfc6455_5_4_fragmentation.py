@@ -16,8 +16,8 @@ from tests.websocket.vectors import (
     outcome,
     text,
 )
-from whorl.websocket.connection import State
-from whorl.websocket.events import Ping, Pong
+from whorl.wire.websocket.events import Ping, Pong
+from whorl.wire.websocket.protocol import State
 
 
 def fragments(opcode: int, *parts: bytes) -> list[bytes]:

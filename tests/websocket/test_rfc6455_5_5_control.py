@@ -19,8 +19,8 @@ from tests.websocket.vectors import (
     server_frames,
     text,
 )
-from whorl.websocket.connection import Connection, State
-from whorl.websocket.events import Ping, Pong
+from whorl.wire.websocket.events import Ping, Pong
+from whorl.wire.websocket.protocol import Connection, State
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"\0\xff\xfe", b"x" * 125])

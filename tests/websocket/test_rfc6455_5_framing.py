@@ -26,8 +26,8 @@ from tests.websocket.vectors import (
     server_frames,
     text,
 )
-from whorl.websocket.connection import Connection
-from whorl.websocket.events import Ping, Pong
+from whorl.wire.websocket.events import Ping, Pong
+from whorl.wire.websocket.protocol import Connection
 
 LENGTHS = [0, 1, 2, 3, 4, 5, 124, 125, 126, 127, 128, 255, 256, 65535, 65536, 65537]
 

@@ -27,11 +27,11 @@ from tests.websocket.vectors import (
     text,
 )
 from whorl import websocket
-from whorl.websocket.connection import NEXT_STATE, Connection, State, Step
-from whorl.websocket.deflate import DeflateSettings, negotiate
-from whorl.websocket.events import Close
-from whorl.websocket.extension import Extension
-from whorl.websocket.failure import Failure, NotOpen
+from whorl.wire.websocket.deflate import DeflateSettings, negotiate
+from whorl.wire.websocket.events import Close
+from whorl.wire.websocket.extension import Extension
+from whorl.wire.websocket.failure import Failure, NotOpen
+from whorl.wire.websocket.protocol import NEXT_STATE, Connection, State, Step
 
 GOOD_CODES = [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999]
 BAD_CODES = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
@@ -203,7 +203,7 @@ def test_7_1_7_a_failure_is_told_by_code_and_reason(name: str) -> None:
 def test_7_1_7_every_failure_that_the_source_knows_has_its_row() -> None:
     told = set()
     for path in Path(websocket.__path__[0]).glob("*.py"):
-        module = import_module(f"whorl.websocket.{path.stem}")
+        module = import_module(f"whorl.wire.websocket.{path.stem}")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Failure":
                 reason = node.args[1]

@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 
 from tests.websocket.vectors import BINARY, CONTINUATION, TEXT, accepted, failed, frame, octets_until_failed, outcome
-from whorl.websocket.failure import Failure
-from whorl.websocket.message import TextMessage
+from whorl.wire.websocket.failure import Failure
+from whorl.wire.websocket.message import TextMessage
 
 # UTF8-char (RFC 3629 section 4), and what can become one.
 TAIL = rb"[\x80-\xbf]"

@@ -27,9 +27,9 @@ from tests.websocket.vectors import (
     server_frames,
     text,
 )
-from whorl.websocket.connection import Connection
-from whorl.websocket.deflate import Deflate, DeflateSettings, negotiate
-from whorl.websocket.extension import parse_extensions
+from whorl.wire.websocket.deflate import Deflate, DeflateSettings, negotiate
+from whorl.wire.websocket.extension import parse_extensions
+from whorl.wire.websocket.protocol import Connection
 
 ASKS_ALL = DeflateSettings(
     server_window_bits=10, client_window_bits=11, server_context_takeover=False, client_context_takeover=False

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from whorl.websocket.connection import Connection, State
-from whorl.websocket.deflate import Deflate
-from whorl.websocket.events import Close, Event
-from whorl.websocket.failure import Failure
-from whorl.websocket.frames import Octets
+from whorl.wire.websocket.deflate import Deflate
+from whorl.wire.websocket.events import Close, Event
+from whorl.wire.websocket.failure import Failure
+from whorl.wire.websocket.frames import Octets
+from whorl.wire.websocket.protocol import Connection, State
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10

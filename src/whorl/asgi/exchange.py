@@ -15,9 +15,8 @@ from contextvars import Context
 from time import perf_counter
 from typing import Any, ClassVar, Final, NoReturn, TypeAlias
 
-from whorl.asgi.call import drained, receive, run, send, send_path
-from whorl.asgi.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, frame_nothing
-from whorl.asgi.service import Service
+from whorl.asgi.app_context import Service
+from whorl.asgi.coroutines import drained, receive, run, send, send_path
 from whorl.asgi.states import (
     COMING,
     COMPLETE,
@@ -34,8 +33,9 @@ from whorl.asgi.states import (
 from whorl.asgi.stream import ClientLeft, Stream
 from whorl.asgi.types import Message
 from whorl.compiled import mypyc_attr
-from whorl.http1.head import SAYS_EXPECT, RequestHead
+from whorl.http.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, frame_nothing
 from whorl.observe.failures import application_failed
+from whorl.wire.http1.head import SAYS_EXPECT, RequestHead
 
 __all__ = ["Exchange"]
 

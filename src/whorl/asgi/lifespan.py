@@ -8,7 +8,7 @@ on then. Taken to the letter, that hides every error of a start-up, so Whorl tel
 
 - It called `receive()`, so it was told to start, and then raised: its start-up failed, and the server does not start.
   Unless it answered as if to a request, or missed a key that a request has: then it never looked at the scope's type.
-- It raised before: `whorl.asgi.scope_refusal` tells a refusal (said at level info; the error, at debug) from a failure
+- It raised before: `whorl.asgi.lifespan_support` tells a refusal (at level info; the error, at debug) from a failure
   (the server does not start). In doubt the server starts, with a warning and the traceback.
 - It returned without an answer: it has no lifespan.
 
@@ -24,8 +24,8 @@ import logging
 from enum import Enum
 from typing import Any, Literal, NoReturn
 
-from whorl.asgi.call import is_of_application
-from whorl.asgi.scope_refusal import Verdict, judge
+from whorl.asgi.coroutines import is_of_application
+from whorl.asgi.lifespan_support import Verdict, judge
 from whorl.asgi.types import ASGIApp, Message, Scope
 from whorl.errors import StartError
 from whorl.observe.failures import describe, log_theirs

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from whorl.asgi.service import Service
-from whorl.http1.head import RequestHead
+from whorl.asgi.app_context import Service
+from whorl.wire.http1.head import RequestHead
 
 __all__ = ["SPEC_VERSION", "PeerFacts", "http_scope", "websocket_scope"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO, Protocol
 
-from whorl.asgi.fields import FieldTable
-from whorl.asgi.framing import Framing
+from whorl.http.encoder import FieldTable
+from whorl.http.framing import Framing
 
 __all__ = ["ClientLeft", "Stream"]
 

@@ -2,9 +2,9 @@
 
 A `Session` is an `Exchange` whose request asks for WebSocket. Until the application accepts, it can be answered like
 any request: that is how it is refused. From then on the octets of its carrier pass through the codec of
-`whorl.websocket`, and what the application says passes through a table of states of its own. A message goes straight to
-the application where that waits for one, else it is queued; a full queue stops reading, and drops nothing. It must not
-know what carries it (`Carrier`), nor look at a clock: the carrier says when the peer was silent for too long.
+`whorl.wire.websocket`, and what the application says passes through a table of states of its own. A message goes
+straight to the application where that waits for one, else it is queued; a full queue stops reading, and drops nothing.
+It must not know what carries it (`Carrier`), nor look at a clock: the carrier says when the peer was silent too long.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Any, NamedTuple
 
-from whorl.asgi.arrival import Arrival
-from whorl.asgi.carrier import Carrier
+from whorl.asgi.app_context import Service
 from whorl.asgi.exchange import Exchange, as_bytes
-from whorl.asgi.service import Service
+from whorl.asgi.message_waiter import Arrival
 from whorl.asgi.shutdown import FAREWELL, Farewell
 from whorl.asgi.states import COMPLETE, CUT, OPEN, TOLD
 from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
 from whorl.asgi.types import Message
-from whorl.http1.head import RequestHead
-from whorl.websocket.closing import ABNORMAL, NORMAL
-from whorl.websocket.connection import Connection as Codec
-from whorl.websocket.connection import State
-from whorl.websocket.deflate import DeflateSettings, negotiate
-from whorl.websocket.events import Close, Ping
-from whorl.websocket.failure import Failure
-from whorl.websocket.handshake import Handshake
+from whorl.asgi.websocket_transport import Carrier
+from whorl.wire.http1.head import RequestHead
+from whorl.wire.websocket.closing import ABNORMAL, NORMAL
+from whorl.wire.websocket.deflate import DeflateSettings, negotiate
+from whorl.wire.websocket.events import Close, Ping
+from whorl.wire.websocket.failure import Failure
+from whorl.wire.websocket.handshake import Handshake
+from whorl.wire.websocket.protocol import Connection as Codec
+from whorl.wire.websocket.protocol import State
 
 __all__ = ["Session", "WebSocketLimits"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whorl.http1.grammar import check_host
-from whorl.http1.refusal import Refusal
+from whorl.http.error import Refusal
+from whorl.http.grammar import check_host
 from whorl.proxy.node import Node
 
 __all__ = ["HIDDEN", "LONGEST_VALUE_BYTES", "MOST_HOPS", "Facts", "is_hidden", "read_host", "read_scheme"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from whorl.http1.fields import Field
+from whorl.http.request import Field
 from whorl.proxy.facts import LONGEST_VALUE_BYTES, MOST_HOPS, Facts, is_hidden, read_host, read_scheme
 from whorl.proxy.node import read_node
 from whorl.proxy.trust import Trust

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from whorl.http1.fields import Field
+from whorl.http.request import Field
 from whorl.proxy.facts import Facts
 from whorl.proxy.forwarded import read_forwarded
 from whorl.proxy.tally import Tally

@@ -22,9 +22,9 @@ from whorl.config import Config
 from whorl.observe import logs
 from whorl.reload.wanted import Wanted
 from whorl.reload.watching import Watching
-from whorl.server.notify import Notifier
+from whorl.server.listen import Bound, bind
 from whorl.server.signals import ExitSignals
-from whorl.server.sockets import Bound, bind
+from whorl.server.systemd import Notifier
 from whorl.supervisor.channel import Word
 from whorl.supervisor.letter import Letter, Place
 from whorl.supervisor.program import Program

@@ -23,13 +23,13 @@ from typing import Any
 
 from whorl.loops import Feature, MadeLoop
 from whorl.loops.registry import ASYNCIO
+from whorl.net.epoll import Poller
+from whorl.net.io_batch import Turn
 from whorl.platform import HERE
-from whorl.server.listener import Listener
-from whorl.server.polled_listener import PolledListener, take_in
-from whorl.server.room import Room, Space, TurnedAway
-from whorl.server.sockets import Bound
-from whorl.transport.poller import Poller
-from whorl.transport.turn import Turn
+from whorl.server.fd_budget import Room, Space, TurnedAway
+from whorl.server.listen import Bound
+from whorl.server.listen.epoll_listener import PolledListener, take_in
+from whorl.server.listen.loop_listener import Listener
 
 __all__ = ["Acceptor"]
 

@@ -13,7 +13,7 @@ import logging
 from time import monotonic
 from typing import Any
 
-from whorl.server.listener import EXHAUSTED, PAUSE_SECONDS
+from whorl.server.listen.loop_listener import EXHAUSTED, PAUSE_SECONDS
 
 __all__ = ["Complaints"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from whorl.asgi.exchange import Exchange
-from whorl.transport.phase import FRESH, HANDSHAKE, IDLE, Phase
-from whorl.transport.shared import Shared
+from whorl.connection.context import Shared
+from whorl.connection.phase import FRESH, HANDSHAKE, IDLE, Phase
 
 __all__ = ["drain"]
 

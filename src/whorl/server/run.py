@@ -22,12 +22,12 @@ from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import logs
 from whorl.platform import HERE
 from whorl.server.complaints import Complaints
-from whorl.server.keeper import Keeper
+from whorl.server.fd_budget import raise_limit
+from whorl.server.hooks import Keeper
 from whorl.server.nesting import refuse_nested, serving
-from whorl.server.notify import Notifier
-from whorl.server.room import raise_limit
 from whorl.server.server import Server
 from whorl.server.signals import handled, ignore
+from whorl.server.systemd import Notifier
 
 __all__ = [
     "flush_streams",

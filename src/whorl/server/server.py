@@ -19,31 +19,31 @@ from functools import partial
 from math import inf
 from typing import Any, Literal, Self, TypeVar, cast
 
+from whorl.asgi.app_context import Service
 from whorl.asgi.application import load
-from whorl.asgi.defaults import DefaultFields
 from whorl.asgi.interface import Interface
 from whorl.asgi.lifespan import Lifespan
-from whorl.asgi.service import Service
 from whorl.asgi.shutdown import SHUTDOWN, Shutdown
 from whorl.asgi.websocket import WebSocketLimits
 from whorl.config import Config, load_env_file
+from whorl.connection.context import Deadlines, Shared
 from whorl.errors import SHUTDOWN_FAILED_STATUS, ServeError, StartError
-from whorl.http1.head import Limits
-from whorl.http1.writer import encode_field
+from whorl.http.default_fields import DefaultFields
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import access, logs
 from whorl.server.acceptor import Acceptor
 from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
-from whorl.server.entrances import Entrances, require_hosts, url_of
-from whorl.server.keeper import EmbeddedKeeper, Keeper
+from whorl.server.factory import Entrances, require_hosts, url_of
+from whorl.server.hooks import EmbeddedKeeper, Keeper
+from whorl.server.listen import Bound
 from whorl.server.malformed import Malformed
 from whorl.server.signals import ExitSignals
-from whorl.server.sockets import Bound
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
-from whorl.transport.shared import Deadlines, Shared
-from whorl.websocket.deflate import DeflateSettings
+from whorl.wire.http1.head import Limits
+from whorl.wire.http1.writer import encode_field
+from whorl.wire.websocket.deflate import DeflateSettings
 
 __all__ = ["Server"]
 

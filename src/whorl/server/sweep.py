@@ -14,9 +14,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from whorl.connection.context import Shared
+from whorl.connection.deadlines import check
 from whorl.observe.failures import bug
-from whorl.transport.patience import check
-from whorl.transport.shared import Shared
 
 __all__ = ["Sweep"]
 

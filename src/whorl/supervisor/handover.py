@@ -17,7 +17,7 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from whorl.config import Config
-from whorl.server.sockets import Bound, bind
+from whorl.server.listen import Bound, bind
 from whorl.supervisor.channel import FROM_NEW_SERVER, Channel, Word
 
 __all__ = ["Handover", "Inheritance"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from whorl.config import Config
-from whorl.server.sockets import Bound
+from whorl.server.listen import Bound
 from whorl.supervisor.program import Program
 
 __all__ = ["Letter", "Place"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from whorl.server.notify import Notifier
+from whorl.server.systemd import Notifier
 
 __all__ = ["ServiceManager"]
 

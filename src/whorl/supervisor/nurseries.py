@@ -17,7 +17,7 @@ from functools import partial
 from whorl.config import Config
 from whorl.errors import StartError
 from whorl.observe.logs import ERROR_LOGGER
-from whorl.server.sockets import Bound
+from whorl.server.listen import Bound
 from whorl.supervisor.kinship import adopt_orphans
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.nursery import Nursery, Ward

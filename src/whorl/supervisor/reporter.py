@@ -22,9 +22,9 @@ from typing import Any
 from whorl.config import Config
 from whorl.observe import logs
 from whorl.platform import HERE
-from whorl.server.keeper import Keeper
+from whorl.server.hooks import Keeper
+from whorl.server.listen import Bound
 from whorl.server.server import Server
-from whorl.server.sockets import Bound
 from whorl.supervisor.channel import TO_WORKER, MalformedMessage, Word, decode, encode
 from whorl.supervisor.letter import Letter
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from math import inf
 
 from whorl.config import Config
-from whorl.server.sockets import Bound
+from whorl.server.listen import Bound
 from whorl.supervisor.letter import Letter, Place
 from whorl.supervisor.program import Program
 from whorl.supervisor.spread import Spread

@@ -12,8 +12,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from whorl.server.sockets.bound import Bound
-from whorl.server.sockets.tcp import bind_address
+from whorl.server.listen.bound import Bound
+from whorl.server.listen.tcp import bind_address
 
 __all__ = ["Spread", "allow_siblings"]
 

@@ -25,8 +25,8 @@ from time import monotonic
 from whorl.config import Config
 from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.observe import logs
+from whorl.server.listen import Bound, bind
 from whorl.server.signals import ExitSignals
-from whorl.server.sockets import Bound, bind
 from whorl.supervisor.channel import Word
 from whorl.supervisor.cores import available_cores
 from whorl.supervisor.frozen import hint

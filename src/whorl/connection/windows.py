@@ -1,0 +1,68 @@
+"""A connection on Windows, where loops do some things otherwise (WSARecv, WSASend).
+
+Writes are portioned out, or a slow reader could not be told from one that does nothing. asyncio's Proactor closes a
+socket in a way that is not always the right one, and on Python 3.11 it reads into a bytearray. Made by `server`. It
+must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from whorl.connection.http1 import Connection
+from whorl.connection.write_chunker import Portions
+
+__all__ = ["WindowsConnection"]
+
+
+class WindowsConnection(Connection):
+    """Serves one client.
+
+    Args:
+        shared: what all connections of the server share.
+    """
+
+    __slots__ = ("_portions",)
+
+    _portions: Portions
+
+    def attach(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and put the portions between it and us."""
+        super().attach(transport)
+        self.transport = self._portions = Portions(self.transport, self)
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Octets came; what are bytes already is not copied."""
+        super().data_received(bytes(data))
+
+    def resume_writing(self) -> None:
+        """A portion has left: the next one follows, and only after the last the application goes on."""
+        self.writing_blocked = False
+        self._portions.go_on()
+        if not self.writing_blocked:
+            super().resume_writing()
+
+    def reset(self) -> None:
+        """Close at once, so that the client sees an error and not an end (RST)."""
+        super().reset()
+        # The Proactor would shut the socket down first, which shows the client an end. It leaves alone what is closed.
+        handle = self._handle()
+        if handle is not None:
+            handle.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is over."""
+        super().connection_lost(error)
+        handle = self._handle()
+        if handle is not None:
+            # As the Proactor would, which takes it for a failure where the client has reset already.
+            try:
+                handle.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            handle.close()
+
+    def _handle(self) -> socket.socket | None:
+        """The socket itself, where the loop is asyncio's: others close it as they should."""
+        return getattr(self.transport.get_extra_info("socket"), "_sock", None)

@@ -1,0 +1,132 @@
+"""What becomes of whoever comes in by a listening socket: the rules that hold there, and what makes the connection.
+
+Most sockets have one set of rules. Those whose clients are sent on to TLS have each their own (`redirect_http`). Made
+once by `server`, when it is about to accept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from whorl.config import Config
+from whorl.connection.buffered import BufferedConnection, BufferedIntroduced, BufferedTls
+from whorl.connection.context import Shared
+from whorl.connection.http1 import Connection
+from whorl.connection.listener_policy import Entrance
+from whorl.connection.proxy_protocol import Introduced
+from whorl.connection.redirect import CertifiedHosts, Redirecting
+from whorl.connection.tls_transport import Tls
+from whorl.connection.windows import WindowsConnection
+from whorl.errors import StartError
+from whorl.loops import Feature, MadeLoop
+from whorl.proxy.headers import Believed, ProxyHeaders
+from whorl.proxy.hosts import HostList
+from whorl.proxy.tally import Tally
+from whorl.proxy.trust import Trust
+from whorl.server.listen import Bound
+from whorl.tls.certificates import Certificates
+
+__all__ = ["Entrances", "require_hosts", "url_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What connections are made of.
+
+    Attributes:
+        connection: of plain HTTP.
+        under_tls: above TLS.
+        tls: that TLS.
+        introduced: what reads the preamble of the PROXY protocol before either.
+    """
+
+    connection: type[Connection] = Connection
+    under_tls: type[Connection] = Connection
+    tls: type[Tls] = Tls
+    introduced: type[Introduced] = Introduced
+
+
+USUAL = Kinds()
+BUFFERED = Kinds(BufferedConnection, Connection, BufferedTls, BufferedIntroduced)
+ON_WINDOWS = Kinds(WindowsConnection, WindowsConnection)
+
+
+class Entrances:
+    """All ways into a server.
+
+    Args:
+        made: the loop, and what it can do.
+        shared: what all connections share.
+        config: what the user asked for.
+        certificates: the server's, None where it speaks plain HTTP.
+
+    Attributes:
+        tally: of what proxies said and nobody can read.
+    """
+
+    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kinds", "_ours", "_shared", "_trust", "tally")
+
+    def __init__(self, made: MadeLoop, shared: Shared, config: Config, certificates: Certificates | None) -> None:
+        believed = Believed(config.proxy_headers)
+        self._config = config
+        self._shared = shared
+        self._certificates = certificates
+        self._kinds = kinds_for(made)
+        self._trust = Trust(config.forwarded_allow_ips)
+        self.tally = Tally()
+        self._headers = None if believed is Believed.OFF else ProxyHeaders(believed, self._trust, self.tally)
+        self._hosts = hosts = HostList(config.allowed_hosts) if config.allowed_hosts else None
+        self._ours: Callable[[], HostList] | None = None
+        if hosts is not None:
+            self._ours = lambda: hosts
+        elif certificates is not None:
+            self._ours = CertifiedHosts(certificates)
+
+    def connector(self, bound: Bound) -> Callable[[], asyncio.Protocol]:
+        """What makes the protocol of a new connection to a socket."""
+        shared = self._shared
+        certificates = self._certificates if bound.leads_to is None else None
+        entrance = self._entrance(bound)
+        proxy_protocol = self._config.proxy_protocol
+        kinds = self._kinds
+
+        def introduced() -> asyncio.Protocol:
+            kind = kinds.connection if certificates is None else kinds.under_tls
+            connection = kind(shared, entrance)
+            inner = connection if certificates is None else kinds.tls(connection, certificates)
+            return kinds.introduced(inner, connection, proxy_protocol == "require")
+
+        if proxy_protocol != "off":
+            return introduced
+        if certificates is None:
+            return lambda: kinds.connection(shared, entrance)
+        return lambda: kinds.tls(kinds.under_tls(shared, entrance), certificates)
+
+    def _entrance(self, bound: Bound) -> Entrance:
+        scheme = "https" if self._certificates is not None and bound.leads_to is None else "http"
+        rules = (self._trust, self.tally, self._headers, self._hosts, bound.address, scheme)
+        if bound.leads_to is None or self._ours is None:
+            return Entrance(*rules)
+        return Redirecting(*rules, self._ours, bound.port, bound.leads_to)
+
+
+def kinds_for(made: MadeLoop) -> Kinds:
+    """Those that make up for what a loop, or the system below it, does differently."""
+    if made.platform.is_windows:
+        return ON_WINDOWS
+    return USUAL if made.can(Feature.PROMPT_PAUSE) else BUFFERED
+
+
+def require_hosts(config: Config, certificates: Certificates) -> None:
+    """Raise StartError where clients are to be redirected and nobody knows to which hosts."""
+    if config.redirect_http is not None and not config.allowed_hosts and not certificates.contexts.names:
+        raise StartError("redirect_http leads to no host, because no certificate names one: give allowed_hosts")
+
+
+def url_of(bound: Bound, speaks_tls: bool) -> str:
+    """Where clients find a socket, for a line of the log."""
+    if bound.leads_to is not None:
+        return f"{bound.url} (redirects)"
+    return bound.url.replace("http://", "https://", 1) if speaks_tls else bound.url

@@ -1,0 +1,109 @@
+"""A listener whose connections are served by a `Poller` of ours (listen(2), accept(2)).
+
+A connection is accepted, has its protocol and its `Wire`, and is waited for, all at once: no task, no second turn of
+the loop, in which it could be lost. Called by `acceptor`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from whorl.net.epoll import READABLE, Poller
+from whorl.net.epoll_transport import Wire
+from whorl.observe.failures import bug
+from whorl.server.complaints import DIED_BEFORE
+from whorl.server.listen.loop_listener import PAUSE_SECONDS
+
+__all__ = ["PolledListener", "take_in"]
+
+
+class PolledListener:
+    """Accepts connections from now on until `close`.
+
+    Args:
+        poller: who serves them.
+        handle: a bound socket that does not block; the listener closes it.
+        is_unix: whether it is a Unix socket.
+        admit: makes the protocol of a new connection; that must not raise.
+        backlog: how many connections the kernel holds for us.
+        batch: how many are accepted in one turn of the loop.
+        logger: where to say that the system has no room.
+    """
+
+    __slots__ = ("_admit", "_batch", "_handle", "_is_unix", "_logger", "_poller", "_retry")
+
+    def __init__(
+        self,
+        poller: Poller,
+        handle: socket.socket,
+        is_unix: bool,
+        admit: Callable[[], asyncio.Protocol],
+        backlog: int,
+        batch: int,
+        logger: logging.Logger,
+    ) -> None:
+        self._poller = poller
+        self._handle = handle
+        self._is_unix = is_unix
+        self._admit = admit
+        self._batch = batch
+        self._logger = logger
+        self._retry: asyncio.TimerHandle | None = None
+        handle.listen(backlog)
+        self._watch()
+
+    def _watch(self) -> None:
+        self._poller.watch(self._handle.fileno(), self, READABLE)
+
+    def ready(self, events: int) -> None:
+        """Somebody has connected."""
+        for _ in range(self._batch):
+            try:
+                client, peername = self._handle.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in DIED_BEFORE:
+                    continue  # it left before it was accepted
+                self._pause(error)
+                return
+            take_in(self._poller, client, peername, self._is_unix, self._admit(), self._logger)
+
+    def _pause(self, error: OSError) -> None:
+        """The system has no room, and trying again at once would change nothing."""
+        self._logger.error("no more connections can be accepted for now: %s", error.strerror or error)
+        self._poller.watch(self._handle.fileno(), self, 0)
+        self._retry = self._poller.loop.call_later(PAUSE_SECONDS, self._watch)
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._handle.fileno() >= 0:
+            self._poller.watch(self._handle.fileno(), self, 0)
+            self._handle.close()
+
+
+def take_in(
+    poller: Poller,
+    client: socket.socket,
+    peername: Any,
+    is_unix: bool,
+    protocol: asyncio.Protocol,
+    logger: logging.Logger,
+) -> None:
+    """Serve a connection that was accepted. Raises nothing: others wait in the queue."""
+    try:
+        client.setblocking(False)
+        if not is_unix:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        Wire(poller, client, peername, protocol).start()
+    except OSError:  # it has left meanwhile
+        client.close()
+    except Exception as error:
+        client.close()
+        bug(logger, error)
