@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,13 @@ from tests.frameworks.here import ABSENT as ABSENT_FRAMEWORKS
 from tests.loops_here import ABSENT, LOOP_PARAMS, LOOPS
 
 PROXIES = ("nginx", "haproxy")
+
+
+# A shell's background job ignores SIGINT, and one of nohup SIGHUP: servers under test must not inherit that.
+for name in ("SIGINT", "SIGHUP", "SIGQUIT"):
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_report_header() -> list[str]:
