@@ -92,7 +92,7 @@ def test_what_is_remembered_is_bounded_in_bytes(name: str) -> None:
 def test_every_table_that_lives_as_long_as_the_server_is_here() -> None:
     """Where a client's words can be keys, it is filled above; all others say what bounds them."""
     found = set()
-    for folder in ("asgi", "http1", "observe", "proxy", "server", "tls", "transport", "websocket"):
+    for folder in ("asgi", "connection", "http", "net", "observe", "proxy", "server", "tls", "wire"):
         for path in (ROOT / "src" / "whorl" / folder).rglob("*.py"):
             for kind in ast.walk(ast.parse(path.read_text())):
                 if isinstance(kind, ast.ClassDef):

@@ -26,7 +26,7 @@ from tests.websocket.vectors import (
     server_frames,
     text,
 )
-from whorl import websocket
+from whorl.wire import websocket
 from whorl.wire.websocket.deflate import DeflateSettings, negotiate
 from whorl.wire.websocket.events import Close
 from whorl.wire.websocket.extension import Extension
