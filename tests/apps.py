@@ -64,7 +64,7 @@ SHAPES: dict[str, Callable[[], Exception]] = {
 }
 
 # What must be gone when the clients are.
-WATCHED = ("Connection", "Exchange", "RequestReader", "Session", "Tls", "SSLObject", "TimerHandle")
+WATCHED = ("Http1Connection", "Exchange", "RequestReader", "Session", "Tls", "SSLObject", "TimerHandle")
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness import ROOT
-from whorl.http.encoder import FieldTable
+from whorl.http.encoder import ResponseFieldEncoder
 from whorl.observe.access import AccessLog
 from whorl.proxy.hosts import HostList
 from whorl.proxy.trust import Trust
-from whorl.wire.http1.fields import FieldLines
+from whorl.wire.http1.fields import FieldLineCache
 from whorl.wire.http1.writer import encode_field
 
 MAX_CACHE_BYTES = 2 * 1024 * 1024
@@ -26,13 +26,13 @@ LENGTHS = (20, 60, 64, 250, 259, 260, 490, 500, 511, 512, 20_000)
 
 
 def field_lines() -> Callable[[bytes], object]:
-    lines = FieldLines()
+    lines = FieldLineCache()
     return lambda word: lines.parse(b"Accept:" + word[7:])
 
 
 def response_fields() -> Callable[[bytes], object]:
-    table = FieldTable(encode_field)
-    return lambda word: table.check(b"vary", word[4:])
+    table = ResponseFieldEncoder(encode_field)
+    return lambda word: table.encode(b"vary", word[4:])
 
 
 def hosts() -> Callable[[bytes], object]:
@@ -52,8 +52,8 @@ def access_log() -> Callable[[bytes], object]:
 
 
 CACHES = {
-    "FieldLines.known": field_lines,
-    "FieldTable.known": response_fields,
+    "FieldLineCache.known": field_lines,
+    "ResponseFieldEncoder.known": response_fields,
     "HostList._known": hosts,
     "Trust._known": trusted_addresses,
     "AccessLog._words": access_log,
@@ -66,11 +66,12 @@ BOUNDED_OTHERWISE = {
     "Contexts.certificates": "certificates",
     "Contexts.cipher_numbers": "what OpenSSL has",
     "Lifespan.state": "the application's",
-    "PeerFacts.tls": "made anew for each connection, of a few facts",
+    "ConnectionInfo.tls": "made anew for each connection, of a few facts",
     "Introduction.facts": "made anew for each connection, of 8 KiB",
     "Poller._waiting": "file descriptors",
-    "Service.running": "requests in flight",
-    "Shared.connections": "open connections",
+    "ActiveCall.scope": "one request",
+    "AppContext.active": "requests in flight",
+    "ServerContext.connections": "open connections",
 }
 
 

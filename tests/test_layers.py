@@ -1,4 +1,4 @@
-"""The shape of the source: imports point downward, wire rules do no input or output, and no file grows long."""
+"""The shape of the source: imports point downward, wire formats do no input or output, classes and functions stay small."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ MAY_IMPORT = {  # layer -> what it may import of Whorl, besides itself
 }
 WIRE_RULES = {"wire", "proxy"}
 NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "select", "threading", "datetime"}
-MOST_LINES = 600
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler)
+MAX_PUBLIC_METHODS = 32
+MAX_BRANCHES = 15
 
 
 def layer_of(path: Path) -> str:
@@ -96,9 +99,15 @@ def test_wire_rules_do_no_input_or_output_and_have_no_clock(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_file_grows_long(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES, f"{lines} lines: one file, one noun; split it"
+def test_classes_and_functions_stay_small(path: Path) -> None:
+    """Limits that files of any length keep: a limit of lines only makes more files."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.ClassDef):
+            methods = [part.name for part in node.body if isinstance(part, FUNCTIONS) and part.name[0] != "_"]
+            assert len(methods) <= MAX_PUBLIC_METHODS, f"{node.name} has {len(methods)} public methods: split it"
+        elif isinstance(node, FUNCTIONS):
+            branches = sum(isinstance(part, BRANCHES) for part in ast.walk(node))
+            assert branches <= MAX_BRANCHES, f"{node.name} has {branches} branches: split it"
 
 
 def test_the_rule_sees_imports_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

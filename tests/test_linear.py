@@ -110,7 +110,7 @@ def host_list(host: Callable[[int], bytes]) -> Case:
 
 def field_line(line: Callable[[int], bytes]) -> Case:
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        lines = steps.load("whorl.wire.http1.fields").FieldLines()
+        lines = steps.load("whorl.wire.http1.fields").FieldLineCache()
         return lambda: lines.parse(line(n))
 
     return case
@@ -120,14 +120,14 @@ def request(data: Callable[[int], bytes]) -> Case:
     """A request, and as much of its body as there is, in one piece."""
 
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        limits = steps.load("whorl.wire.http1.head").Limits(header_fields=10_000)
+        limits = steps.load("whorl.wire.http1.head").HeadLimits(header_fields=10_000)
         reader = steps.load("whorl.wire.http1.reader").RequestReader(
-            limits, steps.load("whorl.wire.http1.fields").FieldLines()
+            limits, steps.load("whorl.wire.http1.fields").FieldLineCache()
         )
 
         def read() -> None:
             reader.receive_data(data(n))
-            while reader.try_head() is not None:
+            while reader.next_request() is not None:
                 reader.read_body()
 
         return read
@@ -139,12 +139,12 @@ def dripped(head: bytes, unit: bytes) -> Case:
     """A body of so many units, whose bytes come one by one."""
 
     def case(steps: Steps, n: int) -> Callable[[], object]:
-        limits = steps.load("whorl.wire.http1.head").Limits()
+        limits = steps.load("whorl.wire.http1.head").HeadLimits()
         reader = steps.load("whorl.wire.http1.reader").RequestReader(
-            limits, steps.load("whorl.wire.http1.fields").FieldLines()
+            limits, steps.load("whorl.wire.http1.fields").FieldLineCache()
         )
         reader.receive_data(head)
-        reader.try_head()
+        reader.next_request()
 
         def read() -> None:
             for piece in drip(unit * n):
@@ -360,13 +360,13 @@ def test_the_request_line_is_checked_once_however_the_fields_behind_it_come(step
     pieces = 50
 
     def read(length_bytes: int) -> None:
-        limits = steps.load("whorl.wire.http1.head").Limits()
+        limits = steps.load("whorl.wire.http1.head").HeadLimits()
         reader = steps.load("whorl.wire.http1.reader").RequestReader(
-            limits, steps.load("whorl.wire.http1.fields").FieldLines()
+            limits, steps.load("whorl.wire.http1.fields").FieldLineCache()
         )
         for data in (b"GET /" + b"a" * length_bytes + b" HTTP/1.1\r\n", *[b"a: b\r\n"] * pieces):
             reader.receive_data(data)
-            assert reader.try_head() is None
+            assert reader.next_request() is None
 
     each = (steps.of(lambda: read(1010)) - steps.of(lambda: read(10))) / (pieces + 1)
     assert each < 3.5 * 1000

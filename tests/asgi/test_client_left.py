@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.apps import SHAPES, nested_groups
-from whorl.asgi.exchange import speaks_of_leaving
-from whorl.asgi.stream import ClientLeft
+from whorl.asgi.exchange import is_disconnect
+from whorl.asgi.stream import ClientDisconnected
 
 DEPTH = 100_000
 
@@ -28,15 +28,15 @@ def cause(error: Exception, of: Exception) -> Exception:
 @pytest.mark.parametrize(
     "error",
     [
-        ClientLeft(),
-        cause(ValueError(), ClientLeft()),
-        ExceptionGroup("", [ClientLeft(), cause(ValueError(), ClientLeft())]),
-        ExceptionGroup("", [chain(shared := chain(ClientLeft(), 2), 1), chain(shared, 3), shared]),
-        cause(ValueError(), ExceptionGroup("", [ClientLeft()])),
+        ClientDisconnected(),
+        cause(ValueError(), ClientDisconnected()),
+        ExceptionGroup("", [ClientDisconnected(), cause(ValueError(), ClientDisconnected())]),
+        ExceptionGroup("", [chain(shared := chain(ClientDisconnected(), 2), 1), chain(shared, 3), shared]),
+        cause(ValueError(), ExceptionGroup("", [ClientDisconnected()])),
     ],
 )
 def test_it_is_about_the_client(error: Exception) -> None:
-    assert speaks_of_leaving(error)
+    assert is_disconnect(error)
 
 
 @pytest.mark.parametrize(
@@ -44,29 +44,31 @@ def test_it_is_about_the_client(error: Exception) -> None:
     [
         ValueError(),
         cause(ConnectionError("another"), ValueError()),
-        ExceptionGroup("", [ClientLeft(), ValueError()]),
-        ExceptionGroup("", [ClientLeft(), ExceptionGroup("", [chain(ClientLeft(), 2), chain(ValueError(), 2)])]),
+        ExceptionGroup("", [ClientDisconnected(), ValueError()]),
+        ExceptionGroup(
+            "", [ClientDisconnected(), ExceptionGroup("", [chain(ClientDisconnected(), 2), chain(ValueError(), 2)])]
+        ),
     ],
 )
 def test_it_is_about_something_else(error: Exception) -> None:
-    assert not speaks_of_leaving(error)
+    assert not is_disconnect(error)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_odd_shape(shape: str) -> None:
-    assert not speaks_of_leaving(SHAPES[shape]())
+    assert not is_disconnect(SHAPES[shape]())
 
 
 def test_a_deep_one() -> None:
     """Recursion would overflow the stack, and compiled code would crash."""
-    assert speaks_of_leaving(chain(ClientLeft()))
-    assert not speaks_of_leaving(chain(ValueError()))
-    assert speaks_of_leaving(nested_groups(ClientLeft()))
+    assert is_disconnect(chain(ClientDisconnected()))
+    assert not is_disconnect(chain(ValueError()))
+    assert is_disconnect(nested_groups(ClientDisconnected()))
 
 
 def test_a_truth_value_that_raises() -> None:
-    class Unsure(ClientLeft):
+    class Unsure(ClientDisconnected):
         def __bool__(self) -> bool:
             raise ValueError
 
-    assert speaks_of_leaving(cause(ValueError(), Unsure()))
+    assert is_disconnect(cause(ValueError(), Unsure()))

@@ -22,5 +22,5 @@ def test_the_date_is_of_the_second(times: list[float], monkeypatch: pytest.Monke
     fields = DefaultFields(encode_field, b"", True, ())
     for now in times:
         monkeypatch.setattr(defaults, "time", lambda now=now: now)
-        assert fields.last_lines(0) == b"date: %b\r\n\r\n" % http_date(int(now))
-        assert fields.last_lines(HAS_DATE) == b"\r\n"
+        assert fields.header_block(0) == b"date: %b\r\n\r\n" % http_date(int(now))
+        assert fields.header_block(HAS_DATE) == b"\r\n"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from whorl.http.encoder import FieldTable
+from whorl.http.encoder import ResponseFieldEncoder
 from whorl.wire.http1.writer import encode_field
 
-TABLE = FieldTable(encode_field)
-COLLECTS: list[Callable[[Any], object]] = [TABLE.collect, TABLE.collect_trailers]
+TABLE = ResponseFieldEncoder(encode_field)
+COLLECTS: list[Callable[[Any], object]] = [TABLE.encode_all, TABLE.encode_trailers]
 
 
 @pytest.mark.parametrize("collect", COLLECTS)

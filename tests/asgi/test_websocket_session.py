@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from tests.effort import effort
 from tests.websocket.vectors import BINARY, CLOSE, PING, PONG, TEXT, close, frame, server_frames
-from whorl.asgi.app_context import Service
+from whorl.asgi.app_context import AppContext
+from whorl.asgi.scope import ConnectionInfo
 from whorl.asgi.websocket import Session, WebSocketLimits
-from whorl.http.encoder import FieldTable
-from whorl.wire.http1.fields import FieldLines
-from whorl.wire.http1.head import Limits, parse_head
+from whorl.http.encoder import ResponseFieldEncoder
+from whorl.wire.http1.fields import FieldLineCache
+from whorl.wire.http1.head import HeadLimits, parse_head
 from whorl.wire.http1.writer import encode_field
 from whorl.wire.websocket.handshake import read_handshake
 from whorl.wire.websocket.protocol import State
@@ -25,8 +26,8 @@ from whorl.wire.websocket.protocol import State
 HEAD = parse_head(
     b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    Limits(),
-    FieldLines(),
+    HeadLimits(),
+    FieldLineCache(),
 )
 HANDSHAKE = read_handshake(HEAD.method, HEAD.fields)
 MOST_QUEUED = 2
@@ -46,10 +47,10 @@ STEPS = st.lists(st.sampled_from(PEER) | st.sampled_from(APPLICATION) | st.sampl
 class Straw:
     """A carrier that keeps what it is given, and what the peer says while it is not to be read."""
 
-    client_text = "test"
+    client = ConnectionInfo(None, None, "http")
 
     def __init__(self) -> None:
-        self.fields = FieldTable(encode_field)
+        self.field_encoder = ResponseFieldEncoder(encode_field)
         self.writing_blocked = False
         self.is_paused = False
         self.has_ended = False
@@ -61,7 +62,7 @@ class Straw:
         return False
 
     def accept_websocket(self, *agreed: object) -> None:
-        self.session.accepted()
+        self.session.accepted(101)
 
     def write(self, data: bytes) -> None:
         assert not self.has_ended
@@ -82,7 +83,7 @@ class Straw:
         self.held.append(data)
         self.read_on(at_once)
 
-    def progressed(self) -> None: ...
+    def restart_deadline(self) -> None: ...
 
     def websocket_ended(self, broken: bool) -> None:
         assert not self.has_ended
@@ -92,7 +93,7 @@ class Straw:
         """The peer has gone; the session is told once, unless it had ended."""
         if not self.has_ended:
             self.has_ended = True
-            self.session.client_left()
+            self.session.on_disconnect()
 
 
 class Play:
@@ -108,9 +109,9 @@ class Play:
         self.faults: list[object] = []
         self.is_busy = False  # the application: it has a message, and has not come back for more
         loop = asyncio.get_running_loop()
-        self.service = Service(self.application, loop, contextvars.copy_context(), LOGGER)
+        self.service = AppContext(self.application, loop, contextvars.copy_context(), LOGGER)
         limits = WebSocketLimits(100, MOST_QUEUED, None)
-        self.session = Session(self.service, self.carrier, HEAD, {}, HANDSHAKE, limits)  # type: ignore[arg-type]
+        self.session = Session(self.service, self.carrier, HEAD, {}, HANDSHAKE.extensions, limits)  # type: ignore[arg-type]
         self.carrier.session = self.session
 
     async def application(self, scope: object, receive: Any, send: Any) -> None:
@@ -215,7 +216,7 @@ class Play:
         self.commands.put_nowait("return")
         for _ in range(5):
             await self.turns()
-        assert not self.service.running
+        assert not self.service.active
 
     def check(self) -> None:
         assert self.faults == []

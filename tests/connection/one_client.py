@@ -9,16 +9,17 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
-from whorl.asgi.app_context import Service
+from whorl.asgi.app_context import AppContext
 from whorl.asgi.types import ASGIApp
-from whorl.connection.context import Shared
-from whorl.connection.http1 import Connection
-from whorl.connection.listener_policy import Entrance
-from whorl.http.default_fields import DefaultFields
+from whorl.asgi.websocket import WebSocketLimits
+from whorl.config import Config
+from whorl.connection.context import Http1Caches, ServerContext
+from whorl.connection.http1 import Http1Connection
+from whorl.connection.limits import Limits
+from whorl.connection.listener_policy import ListenerPolicy
 from whorl.net.read_size import READ_BYTES
 from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
-from whorl.wire.http1.writer import encode_field
 
 
 class OneClient(asyncio.Transport):
@@ -103,20 +104,23 @@ class OneClient(asyncio.Transport):
         return ("127.0.0.1", 1) if name in ("peername", "sockname") else default
 
 
-def shared_by(app: ASGIApp, **more: Any) -> Shared:
+def server_context(app: ASGIApp, websocket: WebSocketLimits | None = None, **settings: Any) -> ServerContext:
     """What the connections of a server share; in a running loop."""
-    service = Service(app, asyncio.get_running_loop(), copy_context(), logging.getLogger("test"))
-    return Shared(service, DefaultFields(encode_field, b"", False, []), **more)
+    app_context = AppContext(app, asyncio.get_running_loop(), copy_context(), logging.getLogger("test"))
+    limits = Limits.of(Config("main:app", **settings))
+    return ServerContext(app_context, limits, Http1Caches(b"", False, []), websocket or WebSocketLimits())
 
 
-def connect(client: OneClient, app: ASGIApp, protocol: Callable[[Connection], Any] = lambda it: it, **more: Any) -> Any:
+def connect(
+    client: OneClient, app: ASGIApp, protocol: Callable[[Http1Connection], Any] = lambda it: it, **more: Any
+) -> Any:
     """A connection for this client.
 
     Args:
         protocol: makes what stands between the two, such as TLS.
-        more: of `Shared`.
+        more: of `server_context`.
     """
-    connection = Connection(shared_by(app, **more), Entrance(Trust(()), Tally()))
+    connection = Http1Connection(server_context(app, **more), ListenerPolicy(Trust(()), Tally()))
     client.protocol = protocol(connection)
     client.protocol.connection_made(client)
     return connection

@@ -12,14 +12,24 @@ from typing import Any
 import pytest
 
 from tests.net.recorder import tcp_pair, unix_pair
+from whorl.config import Config
 from whorl.connection import websocket_deadlines as keepalive
-from whorl.connection.context import Deadlines
-from whorl.connection.websocket_deadlines import ANSWER_SECONDS, check_websocket
+from whorl.connection.limits import Limits
+from whorl.connection.websocket_deadlines import CLOSE_REPLY_SECONDS, WebSocketDeadlines
 from whorl.platform import peer_acknowledges, peer_has_ended, peer_is_gone
 from whorl.wire.websocket.protocol import State
 
-DEADLINES = Deadlines(ping_interval=3.0, ping_timeout=5.0, close_handshake=10.0)
+LIMITS = Limits.of(Config("main:app", ws_ping_interval=3.0, ws_ping_timeout=5.0))
 BEGAN = 100.0
+
+
+class Clock(WebSocketDeadlines):
+    """One whose waits have begun before."""
+
+    def __init__(self, connection: Any, session: Any, was_pinged: bool) -> None:
+        super().__init__(connection, session, LIMITS)
+        self._ping_outstanding = was_pinged
+        self._closing_since = BEGAN
 
 
 def calls_after(seconds: float, state: State, was_pinged: bool = False, fd: int | None = None) -> list[str]:
@@ -34,20 +44,21 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, fd: int 
         return lambda: called.append(name)
 
     connection = SimpleNamespace(
-        since=BEGAN + seconds / 2 if state is not State.OPEN else BEGAN,  # a peer that still talks gains nothing
+        waiting_since=BEGAN + seconds / 2
+        if state is not State.OPEN
+        else BEGAN,  # a peer that still talks gains nothing
         reading_paused=fd is not None,
         fileno=lambda: fd,
-        progressed=note("progressed"),
-        shared=SimpleNamespace(deadlines=DEADLINES),
-        leave_exchange=note("leave_exchange"),
-        close=note("close"),
     )
-    session = SimpleNamespace(closing_state=state, closing_since=BEGAN, was_pinged=was_pinged)
+    for name in ("restart_deadline", "disconnect_exchange", "close"):
+        setattr(connection, name, note(name))
+    session = SimpleNamespace(closing_state=state)
     for name in ("ping", "ping_unanswered", "answer_close"):
         setattr(session, name, note(name))
-    check_websocket(connection, session, BEGAN + seconds, BEGAN + seconds)  # type: ignore[arg-type]
+    clock = Clock(connection, session, was_pinged)
+    clock.check(BEGAN + seconds, BEGAN + seconds)
     if called == ["ping"]:
-        assert connection.since == BEGAN + seconds, "the next wait is counted from here"
+        assert connection.waiting_since == BEGAN + seconds, "the next wait is counted from here"
     return called
 
 
@@ -56,8 +67,8 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, fd: int 
     [
         (State.OPEN, False, 3.0, ["ping"]),
         (State.OPEN, True, 5.0, ["ping_unanswered"]),
-        (State.CLOSING_OURS, False, 10.0, ["leave_exchange", "close"]),
-        (State.CLOSING_THEIRS, False, ANSWER_SECONDS, ["answer_close"]),
+        (State.CLOSING_OURS, False, 10.0, ["disconnect_exchange", "close"]),
+        (State.CLOSING_THEIRS, False, CLOSE_REPLY_SECONDS, ["answer_close"]),
     ],
 )
 def test_each_wait_at_its_deadline_and_past_it(
@@ -84,7 +95,7 @@ class TestWhileWeDoNotRead:
         ours, theirs = pair
         ours.send(b"x")
         theirs.recv(1)
-        assert calls_after(5.01, State.OPEN, True, ours.fileno()) == ["progressed"]
+        assert calls_after(5.01, State.OPEN, True, ours.fileno()) == ["restart_deadline"]
 
     @pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_INFO")
     def test_a_peer_that_does_not_is_gone(

@@ -249,6 +249,6 @@ class TestFrames:
             assert not client.reading
             assert sum(map(sys.getsizeof, connection.websocket._queue)) <= 100_000 + 4 * len(text) * 3
             client.protocol.connection_lost(None)
-            connection.shared.service.running.clear()
+            connection.context.app_context.active.clear()
 
         asyncio.run(run())

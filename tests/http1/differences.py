@@ -20,7 +20,7 @@ STRICTER_THAN_BOTH = {
     "A request has exactly one Host": "llhttp never counts them, and h11 does not for a minor version above 1",
     "The only expectation that can be met": "h11 and llhttp leave expectations to the server above them",
     "The request-target has none of the four forms": "h11 and llhttp leave the forms to the server above them",
-    "The request-target holds an octet": "h11 and, in some places, llhttp let a fragment through",
+    "The request-target holds a byte": "h11 and, in some places, llhttp let a fragment through",
     "The target of CONNECT": "h11 and llhttp leave the forms to the server above them",
     "This server opens no tunnels": "h11 and llhttp read CONNECT for proxies",
 }

@@ -16,11 +16,11 @@ from tests.fuzzing import run
 from tests.http1.corpus import FRAGMENTS, SEEDS, Edit, spoil
 from tests.http1.differences import unexplained
 from tests.http1.vectors import drip, play, same
-from whorl.wire.http1.fields import REMEMBERED_LINES, FieldLines
-from whorl.wire.http1.head import Limits
+from whorl.wire.http1.fields import REMEMBERED_LINES, FieldLineCache
+from whorl.wire.http1.head import HeadLimits
 
 # Two sets of limits: the ones in use, and ones that a short input can pass.
-LIMITS = (Limits(), Limits(request_line_bytes=24, header_section_bytes=60, header_fields=4))
+LIMITS = (HeadLimits(), HeadLimits(request_line_bytes=24, header_section_bytes=60, header_fields=4))
 
 
 def inputs(seed: int) -> Iterator[bytes]:
@@ -40,7 +40,7 @@ def inputs(seed: int) -> Iterator[bytes]:
         yield spoil(octets, edits)
 
 
-def fault(octets: bytes, lines: FieldLines) -> str:
+def fault(octets: bytes, lines: FieldLineCache) -> str:
     """What is wrong with the reading of these octets; empty if nothing is.
 
     Args:
@@ -68,13 +68,13 @@ def fault(octets: bytes, lines: FieldLines) -> str:
 
 
 if __name__ == "__main__":
-    LINES = FieldLines()
+    LINES = FieldLineCache()
     sys.exit(
         run(
             "tests.http1.fuzz",
             sys.argv[1:],
             inputs,
             lambda octets: fault(octets, LINES),
-            lambda octets: fault(octets, FieldLines()),
+            lambda octets: fault(octets, FieldLineCache()),
         )
     )

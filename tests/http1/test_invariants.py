@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.http1.vectors import CHUNKED, GET, HOST, POST, chunked, drip, get, head, outcome, play
-from whorl.wire.http1.fields import REMEMBERED_LINE_BYTES, REMEMBERED_LINES, FieldLines
-from whorl.wire.http1.head import Limits
+from whorl.wire.http1.fields import MAX_CACHED_LINE_BYTES, MAX_CACHED_LINES, FieldLineCache
+from whorl.wire.http1.head import HeadLimits
 from whorl.wire.http1.reader import RequestReader
 
 # One person's, one request's, or somebody's credential.
@@ -23,7 +23,7 @@ sec-websocket-key sec-websocket-protocol x-amz-security-token x-request-id trace
 
 
 def test_private_lines_are_not_remembered() -> None:
-    lines = FieldLines()
+    lines = FieldLineCache()
 
     for name in PRIVATE.split():
         spellings = [spelling.encode() + b": hunter2" for spelling in (name, name.title(), name.upper())]
@@ -34,7 +34,7 @@ def test_private_lines_are_not_remembered() -> None:
 
 
 def test_lines_that_repeat_are_remembered_and_read_alike() -> None:
-    lines = FieldLines()
+    lines = FieldLineCache()
     octets = get(b"Accept: */*", b"user-agent: x", b"Connection: close", b"X-Other: y")
 
     first = play([octets], lines=lines)
@@ -44,26 +44,26 @@ def test_lines_that_repeat_are_remembered_and_read_alike() -> None:
 
 
 def test_the_remembered_lines_are_bounded() -> None:
-    lines = FieldLines()
+    lines = FieldLineCache()
 
-    for at in range(3 * REMEMBERED_LINES):
+    for at in range(3 * MAX_CACHED_LINES):
         lines.parse(b"User-Agent: %d" % at)
-        assert len(lines.known) <= REMEMBERED_LINES
-    lines.parse(b"Accept: " + b"a" * REMEMBERED_LINE_BYTES)
+        assert len(lines.known) <= MAX_CACHED_LINES
+    lines.parse(b"Accept: " + b"a" * MAX_CACHED_LINE_BYTES)
 
-    assert max(map(len, lines.known)) <= REMEMBERED_LINE_BYTES
+    assert max(map(len, lines.known)) <= MAX_CACHED_LINE_BYTES
 
 
 @pytest.mark.parametrize("line", [b"Host: a/b", b"Host:", b"Accept: \x00", b"Content-Length : 3", b"Connection"])
 def test_a_refused_line_is_not_remembered(line: bytes) -> None:
-    lines = FieldLines()
+    lines = FieldLineCache()
 
     assert play([head(GET, line)], lines=lines).status == 400
     assert line not in lines.known
 
 
 def test_two_servers_share_no_lines() -> None:
-    one, other = FieldLines(), FieldLines()
+    one, other = FieldLineCache(), FieldLineCache()
     one.parse(b"Host: a")
 
     assert not other.known
@@ -83,7 +83,7 @@ MEBIBYTE = b"x" * (1 << 20)
     ],
 )
 def test_a_request_that_was_read_leaves_nothing_behind(octets: bytes) -> None:
-    reader = RequestReader(Limits(), FieldLines())
+    reader = RequestReader(HeadLimits(), FieldLineCache())
     pieces = drip(octets, 60_000)
     tracemalloc.start()
     try:
@@ -91,9 +91,9 @@ def test_a_request_that_was_read_leaves_nothing_behind(octets: bytes) -> None:
         for piece in pieces:
             reader.receive_data(bytes(bytearray(piece)))
             if reader.body_complete:
-                reader.try_head()
+                reader.next_request()
             reader.read_body()
-            while reader.chunks_wait:
+            while reader.has_unread_chunks:
                 reader.read_body()
         after, _ = tracemalloc.get_traced_memory()
     finally:
@@ -105,23 +105,23 @@ def test_a_request_that_was_read_leaves_nothing_behind(octets: bytes) -> None:
 
 
 def test_discard_forgets_what_was_buffered() -> None:
-    reader = RequestReader(Limits(), FieldLines())
+    reader = RequestReader(HeadLimits(), FieldLineCache())
     reader.receive_data(get()[:-1])
-    assert reader.try_head() is None
+    assert reader.next_request() is None
     assert reader.buffered_bytes == len(get()) - 1
 
     reader.discard()
 
     assert reader.buffered_bytes == 0
-    assert reader.try_head() is None
+    assert reader.next_request() is None
     reader.receive_data(get())
-    assert reader.try_head() is not None
+    assert reader.next_request() is not None
 
 
 def test_a_body_is_given_piece_by_piece_and_never_gathered() -> None:
-    reader = RequestReader(Limits(), FieldLines())
+    reader = RequestReader(HeadLimits(), FieldLineCache())
     reader.receive_data(head(POST, HOST, b"Content-Length: 6"))
-    reader.try_head()
+    reader.next_request()
     given = []
 
     for piece in (b"ab", b"cd", b"ef"):
@@ -171,7 +171,7 @@ def long_fields(length_bytes: int) -> list[bytes]:
     return [head(GET, HOST, b"X:" + b"a\t" * (length_bytes // 2))]
 
 
-ROOMY = Limits(request_line_bytes=1 << 20, header_section_bytes=1 << 20, header_fields=1 << 20)
+ROOMY = HeadLimits(request_line_bytes=1 << 20, header_section_bytes=1 << 20, header_fields=1 << 20)
 
 
 def cpu_seconds(pieces: list[bytes]) -> float:

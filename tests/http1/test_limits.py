@@ -20,11 +20,11 @@ from tests.http1.vectors import (
     play,
     refused,
 )
-from whorl.wire.http1.head import Limits
+from whorl.wire.http1.head import HeadLimits
 
-SMALL = Limits(request_line_bytes=40, header_section_bytes=60, header_fields=4)
-DEFAULT = Limits()
-LONG_LINE = Limits(request_line_bytes=60, header_section_bytes=40, header_fields=4)
+SMALL = HeadLimits(request_line_bytes=40, header_section_bytes=60, header_fields=4)
+DEFAULT = HeadLimits()
+LONG_LINE = HeadLimits(request_line_bytes=60, header_section_bytes=40, header_fields=4)
 LIMITS = pytest.mark.parametrize("limits", [SMALL, LONG_LINE, DEFAULT], ids=["small", "long line", "default"])
 
 # RFC 9112 section 7.1.1 leaves these to the server; docs/security names them.
@@ -44,26 +44,26 @@ def section(length_bytes: int, lines: int = 2) -> list[bytes]:
 
 
 @LIMITS
-def test_a_request_line_at_its_limit_is_read(limits: Limits) -> None:
+def test_a_request_line_at_its_limit_is_read(limits: HeadLimits) -> None:
     assert len(accepted(head(request_line(limits.request_line_bytes), HOST), limits).target) == (
         limits.request_line_bytes - 13
     )
 
 
 @LIMITS
-def test_a_request_line_one_past_its_limit_is_414(limits: Limits) -> None:
+def test_a_request_line_one_past_its_limit_is_414(limits: HeadLimits) -> None:
     assert refused(head(request_line(limits.request_line_bytes + 1), HOST), limits) == 414
 
 
 @LIMITS
 @pytest.mark.parametrize("line", [b"GET /", b"GET ", b"GET / HTTP/1.1 ", b"GET / HTTP/1.1\r", b"A\x7f"])
-def test_a_request_line_that_never_ends_is_414(limits: Limits, line: bytes) -> None:
+def test_a_request_line_that_never_ends_is_414(limits: HeadLimits, line: bytes) -> None:
     assert refused(line + b"a" * (limits.request_line_bytes + 10 - len(line)), limits) == 414
     assert octets_until_refused(line + b"a" * 100, SMALL) == SMALL.request_line_bytes + 2
 
 
 @LIMITS
-def test_a_method_that_takes_the_whole_request_line_is_501(limits: Limits) -> None:
+def test_a_method_that_takes_the_whole_request_line_is_501(limits: HeadLimits) -> None:
     """RFC 9112 section 3 has one status for too long a method, and another one for too long a target."""
     long = b"A" * limits.request_line_bytes
     assert refused(long + b"AA", limits) == 501
@@ -73,7 +73,7 @@ def test_a_method_that_takes_the_whole_request_line_is_501(limits: Limits) -> No
 
 
 @LIMITS
-def test_a_request_line_at_its_limit_is_waited_for(limits: Limits) -> None:
+def test_a_request_line_at_its_limit_is_waited_for(limits: HeadLimits) -> None:
     for line in (request_line(limits.request_line_bytes), request_line(limits.request_line_bytes) + b"\r"):
         end = outcome(line, limits)
         assert end.status is None
@@ -81,14 +81,14 @@ def test_a_request_line_at_its_limit_is_waited_for(limits: Limits) -> None:
 
 
 @LIMITS
-def test_empty_lines_do_not_count_towards_the_request_line(limits: Limits) -> None:
+def test_empty_lines_do_not_count_towards_the_request_line(limits: HeadLimits) -> None:
     octets = b"\r\n\r\n" + head(request_line(limits.request_line_bytes), *section(limits.header_section_bytes))
 
     assert accepted(octets, limits).method == "GET"
 
 
 @LIMITS
-def test_a_header_section_at_its_limit_is_read_in_few_fields_and_in_many(limits: Limits) -> None:
+def test_a_header_section_at_its_limit_is_read_in_few_fields_and_in_many(limits: HeadLimits) -> None:
     for lines in (2, 3, limits.header_fields):
         message = accepted(head(GET, *section(limits.header_section_bytes, lines)), limits)
         assert sum(len(name) + len(value) + 3 for name, value in message.fields) == limits.header_section_bytes - 1
@@ -96,12 +96,12 @@ def test_a_header_section_at_its_limit_is_read_in_few_fields_and_in_many(limits:
 
 @LIMITS
 @pytest.mark.parametrize("lines", [2, 3])
-def test_a_header_section_one_past_its_limit_is_431(limits: Limits, lines: int) -> None:
+def test_a_header_section_one_past_its_limit_is_431(limits: HeadLimits, lines: int) -> None:
     assert refused(head(GET, *section(limits.header_section_bytes + 1, lines)), limits) == 431
 
 
 @LIMITS
-def test_a_header_section_at_its_limit_is_waited_for(limits: Limits) -> None:
+def test_a_header_section_at_its_limit_is_waited_for(limits: HeadLimits) -> None:
     octets = head(GET, *section(limits.header_section_bytes))
 
     for left_out in (1, 2, 3, 4):
@@ -110,7 +110,7 @@ def test_a_header_section_at_its_limit_is_waited_for(limits: Limits) -> None:
 
 @LIMITS
 @pytest.mark.parametrize("filling", [b"a", b"X: y\r\n", b": "])
-def test_a_header_section_that_never_ends_is_431(limits: Limits, filling: bytes) -> None:
+def test_a_header_section_that_never_ends_is_431(limits: HeadLimits, filling: bytes) -> None:
     start = GET + b"\r\nX:"
 
     assert refused(start + filling * (limits.header_section_bytes // len(filling) + 10), limits) == 431
@@ -118,26 +118,26 @@ def test_a_header_section_that_never_ends_is_431(limits: Limits, filling: bytes)
 
 
 @LIMITS
-def test_the_limit_of_the_header_section_leaves_out_the_request_line(limits: Limits) -> None:
+def test_the_limit_of_the_header_section_leaves_out_the_request_line(limits: HeadLimits) -> None:
     octets = head(request_line(limits.request_line_bytes), *section(limits.header_section_bytes))
 
     assert len(accepted(octets, limits).fields) == 2
 
 
 @LIMITS
-def test_as_many_fields_as_the_limit_are_read(limits: Limits) -> None:
+def test_as_many_fields_as_the_limit_are_read(limits: HeadLimits) -> None:
     octets = get(*[b"X:"] * (limits.header_fields - 1))
 
     assert len(accepted(octets, limits).fields) == limits.header_fields
 
 
 @LIMITS
-def test_one_field_past_the_limit_is_431(limits: Limits) -> None:
+def test_one_field_past_the_limit_is_431(limits: HeadLimits) -> None:
     assert refused(get(*[b"X:"] * limits.header_fields), limits) == 431
 
 
 @LIMITS
-def test_a_request_to_the_limit_leaves_the_next_one_its_own(limits: Limits) -> None:
+def test_a_request_to_the_limit_leaves_the_next_one_its_own(limits: HeadLimits) -> None:
     octets = head(request_line(limits.request_line_bytes), *section(limits.header_section_bytes))
 
     assert len(outcome(octets * 3, limits).messages) == 3
@@ -155,7 +155,7 @@ def trailers(lines: list[bytes]) -> bytes:
 
 @LIMITS
 @pytest.mark.parametrize("lines", [1, 3])
-def test_a_trailer_section_at_its_limit_is_read(limits: Limits, lines: int) -> None:
+def test_a_trailer_section_at_its_limit_is_read(limits: HeadLimits, lines: int) -> None:
     fill = [b"X:" + b"a" * (limits.header_section_bytes - 4 * lines), *[b"X:"] * (lines - 1)]
 
     assert accepted(trailers(fill), limits).body == b""
@@ -163,7 +163,7 @@ def test_a_trailer_section_at_its_limit_is_read(limits: Limits, lines: int) -> N
 
 @LIMITS
 @pytest.mark.parametrize("lines", [1, 3])
-def test_a_trailer_section_one_past_its_limit_is_431(limits: Limits, lines: int) -> None:
+def test_a_trailer_section_one_past_its_limit_is_431(limits: HeadLimits, lines: int) -> None:
     fill = [b"X:" + b"a" * (limits.header_section_bytes - 4 * lines + 1), *[b"X:"] * (lines - 1)]
 
     assert refused(trailers(fill), limits) == 431
@@ -171,14 +171,14 @@ def test_a_trailer_section_one_past_its_limit_is_431(limits: Limits, lines: int)
 
 
 @LIMITS
-def test_as_many_trailers_as_the_limit_are_read_and_one_more_is_431(limits: Limits) -> None:
+def test_as_many_trailers_as_the_limit_are_read_and_one_more_is_431(limits: HeadLimits) -> None:
     assert accepted(trailers([b"X:"] * limits.header_fields), limits).body == b""
     assert refused(trailers([b"X:"] * (limits.header_fields + 1)), limits) == 431
 
 
 @LIMITS
 @pytest.mark.parametrize("filling", [b"a", b"X: y\r\n"])
-def test_a_trailer_section_that_never_ends_is_431(limits: Limits, filling: bytes) -> None:
+def test_a_trailer_section_that_never_ends_is_431(limits: HeadLimits, filling: bytes) -> None:
     octets = chunked(b"0\r\nX:" + filling * (limits.header_section_bytes // len(filling) + 10))
 
     assert refused(octets, limits) == 431

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.effort import effort
 from tests.http1 import strategies
 from tests.http1.vectors import GET, chunked, drip, head, outcome, play, same
-from whorl.wire.http1.fields import FieldLines
-from whorl.wire.http1.head import Limits
+from whorl.wire.http1.fields import FieldLineCache
+from whorl.wire.http1.head import HeadLimits
 
 pytestmark = pytest.mark.timeout(900)
 
-SMALL = Limits(request_line_bytes=24, header_section_bytes=60, header_fields=4)
+SMALL = HeadLimits(request_line_bytes=24, header_section_bytes=60, header_fields=4)
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
@@ -29,11 +29,11 @@ REG_NAME = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+")  # RF
 PORT = re.compile(rb":[0-9]{0,5}|")
 
 
-@given(strategies.spoilt, st.integers(0, 500), st.integers(0, 500), st.sampled_from([Limits(), SMALL]))
+@given(strategies.spoilt, st.integers(0, 500), st.integers(0, 500), st.sampled_from([HeadLimits(), SMALL]))
 @effort(150)
-def test_the_outcome_does_not_depend_on_the_cuts(octets: bytes, one: int, other: int, limits: Limits) -> None:
+def test_the_outcome_does_not_depend_on_the_cuts(octets: bytes, one: int, other: int, limits: HeadLimits) -> None:
     first, second = sorted((one % (len(octets) + 1), other % (len(octets) + 1)))
-    lines = FieldLines()
+    lines = FieldLineCache()
 
     whole = play([octets], limits, lines)
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from whorl.http.error import Refusal
-from whorl.http.request import Field
-from whorl.wire.http1.fields import FieldLines
-from whorl.wire.http1.head import Limits, RequestHead
+from whorl.http.error import HttpError
+from whorl.http.request import EXPECT_CONTINUE, TE_TRAILERS, Field, Request
+from whorl.wire.http1.fields import FieldLineCache
+from whorl.wire.http1.head import CLOSE, UPGRADE, HeadLimits
 from whorl.wire.http1.reader import RequestReader
 
 STATUSES = {400, 414, 417, 431, 501, 505}
@@ -73,29 +73,31 @@ class Outcome:
     waiting_bytes: int
 
 
-def _message(head: RequestHead, body: Iterable[bytes], end: int) -> Message:
+def _message(request: Request, body: Iterable[bytes], end: int) -> Message:
+    flags = request.flags
+    upgrade = b", ".join(value for name, value in request.fields if name == b"upgrade") if flags & UPGRADE else b""
     return Message(
-        head.method,
-        head.target,
-        head.version,
-        tuple(head.fields),
+        request.method,
+        request.target,
+        request.version,
+        tuple(request.fields),
         b"".join(body),
-        head.keep_alive,
-        head.expects_continue,
-        head.accepts_trailers,
-        head.upgrade,
+        not flags & CLOSE,
+        bool(flags & EXPECT_CONTINUE),
+        bool(flags & TE_TRAILERS),
+        upgrade,
         end,
     )
 
 
-def _check_refusal(refusal: Refusal) -> None:
+def _check_refusal(refusal: HttpError) -> None:
     """What every refusal is: one of a few statuses, and one sentence that names its section."""
     assert refusal.status in STATUSES, refusal.status
     assert REASON.fullmatch(refusal.reason), refusal.reason
 
 
 def play(
-    pieces: Iterable[bytes], limits: Limits | None = None, lines: FieldLines | None = None, asks: int = 1
+    pieces: Iterable[bytes], limits: HeadLimits | None = None, lines: FieldLineCache | None = None, asks: int = 1
 ) -> Outcome:
     """Give a connection's octets to a reader of its own, piece by piece, as a connection does.
 
@@ -105,9 +107,9 @@ def play(
         lines: the field lines, for runs that share them.
         asks: how often an unanswered question is asked; asking again must change nothing.
     """
-    reader = RequestReader(limits or Limits(), lines or FieldLines())
+    reader = RequestReader(limits or HeadLimits(), lines or FieldLineCache())
     messages: list[Message] = []
-    head: RequestHead | None = None
+    head: Request | None = None
     body: list[bytes] = []
     delivered = asked = 0
     try:
@@ -117,20 +119,20 @@ def play(
             asked = 0
             while asked < asks:
                 if head is None:
-                    head = reader.try_head()
+                    head = reader.next_request()
                     body = []
                 if head is not None:
                     body.append(reader.read_body())
-                    if reader.chunks_wait:
+                    if reader.has_unread_chunks:
                         continue  # as a connection does, in its next turn
                 if head is None or not reader.body_complete:
                     asked += 1
                     continue
                 messages.append(_message(head, body, delivered - reader.buffered_bytes))
-                if not head.keep_alive:
+                if head.flags & CLOSE:
                     return Outcome(tuple(messages), None, None, "", 0)
                 head = None
-    except Refusal as refusal:
+    except HttpError as refusal:
         _check_refusal(refusal)
         return Outcome(tuple(messages), None, refusal.status, refusal.reason, 0)
     partial = _message(head, body, -1) if head is not None else None
@@ -163,20 +165,20 @@ def same(outcome: Outcome, other: Outcome) -> bool:
     )
 
 
-def outcome(octets: bytes, limits: Limits | None = None) -> Outcome:
+def outcome(octets: bytes, limits: HeadLimits | None = None) -> Outcome:
     """What comes of these octets, however they are cut."""
-    lines = FieldLines()
+    lines = FieldLineCache()
     whole = play([octets], limits, lines)
     for at in cuts(octets):
         parted = play([octets[:at], octets[at:]], limits, lines)
         assert same(parted, whole), f"cut at {at} of {octets!r}: {parted} instead of {whole}"
     drop_bytes = 1 if len(octets) <= EVERY_CUT_BYTES else LONG_DRIP_BYTES
-    dripped = play(drip(octets, drop_bytes), limits, FieldLines(), asks=2)
+    dripped = play(drip(octets, drop_bytes), limits, FieldLineCache(), asks=2)
     assert same(dripped, whole), f"dripping {octets!r}: {dripped} instead of {whole}"
     return whole
 
 
-def accepted(octets: bytes, limits: Limits | None = None) -> Message:
+def accepted(octets: bytes, limits: HeadLimits | None = None) -> Message:
     """The one request that these octets are, and nothing else."""
     end = outcome(octets, limits)
     assert end.status is None, end.reason
@@ -187,7 +189,7 @@ def accepted(octets: bytes, limits: Limits | None = None) -> Message:
     return message
 
 
-def refused(octets: bytes, limits: Limits | None = None) -> int:
+def refused(octets: bytes, limits: HeadLimits | None = None) -> int:
     """The status that answers these octets, of which no request could be made."""
     end = outcome(octets, limits)
     assert end.status is not None, f"not refused: {end}"
@@ -195,14 +197,14 @@ def refused(octets: bytes, limits: Limits | None = None) -> int:
     return end.status
 
 
-def octets_until_refused(octets: bytes, limits: Limits | None = None) -> int | None:
+def octets_until_refused(octets: bytes, limits: HeadLimits | None = None) -> int | None:
     """How many octets a client that sends them one by one gets rid of before the refusal; None if there is none."""
-    reader = RequestReader(limits or Limits(), FieldLines())
+    reader = RequestReader(limits or HeadLimits(), FieldLineCache())
     for sent, octet in enumerate(drip(octets), 1):
         reader.receive_data(octet)
         try:
-            assert reader.try_head() is None
-        except Refusal:
+            assert reader.next_request() is None
+        except HttpError:
             return sent
     return None
 

@@ -19,17 +19,17 @@ import pytest
 from tests.net.recorder import Recorder, tcp_pair, turns, unix_pair, until, wired
 from whorl.net import epoll as poller_module
 from whorl.net.epoll import BATCH, READABLE, WRITABLE, Poller
-from whorl.net.io_batch import MANY, SMALL_TURN_BYTES, Turn
+from whorl.net.io_batch import MAX_BATCHED_BYTES, MIN_BATCH_SIZE, IoBatch
 from whorl.net.read_size import READ_BYTES
 from whorl.platform import HERE, reset_on_close
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 
 
-@pytest.fixture(autouse=True, params=[1, MANY], ids=["stages", "at once"])
+@pytest.fixture(autouse=True, params=[1, MIN_BATCH_SIZE], ids=["stages", "at once"])
 def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """From how many on the stages of a turn are kept apart."""
-    monkeypatch.setattr(poller_module, "MANY", request.param)
+    monkeypatch.setattr(poller_module, "MIN_BATCH_SIZE", request.param)
 
 
 PAIRS = pytest.mark.parametrize("pair", [tcp_pair, unix_pair])
@@ -46,7 +46,7 @@ def run(main: Callable[[Poller], Awaitable[None]]) -> list[dict[str, Any]]:
     async def whole() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: complaints.append(context))
-        poller = Poller(loop, Turn())
+        poller = Poller(loop, IoBatch())
         try:
             await main(poller)
             await turns()
@@ -561,7 +561,7 @@ def test_who_is_paused_by_another_of_the_same_turn_hears_it_later() -> None:
     """What it has read is in no kernel any more."""
 
     async def main(poller: Poller) -> None:
-        pairs = [unix_pair() for _ in range(MANY)]
+        pairs = [unix_pair() for _ in range(MIN_BATCH_SIZE)]
         recorders = [wired(poller, ours) for ours, _ in pairs]
         first, *others = recorders
         first.on["data"] = lambda: [recorder.transport.pause_reading() for recorder in others]
@@ -590,14 +590,14 @@ def test_who_is_paused_by_another_of_the_same_turn_hears_it_later() -> None:
 @pytest.mark.parametrize("more_bytes", [0, 1])
 def test_what_is_large_does_not_wait(more_bytes: int) -> None:
     async def main(poller: Poller) -> None:
-        pairs = [unix_pair() for _ in range(MANY)]
+        pairs = [unix_pair() for _ in range(MIN_BATCH_SIZE)]
         recorders = [wired(poller, ours) for ours, _ in pairs]
         heard: list[Recorder] = []
         for recorder in recorders:
             recorder.on["data"] = lambda recorder=recorder: heard.append(recorder)
         for _, theirs in pairs[:-1]:
             theirs.sendall(b"small")
-        pairs[-1][1].sendall(bytes(SMALL_TURN_BYTES + more_bytes))
+        pairs[-1][1].sendall(bytes(MAX_BATCHED_BYTES + more_bytes))
         poller._turn()
         assert len(heard) == len(recorders)
         assert heard.index(recorders[-1]) == (0 if more_bytes else len(recorders) - 1)
@@ -616,7 +616,7 @@ def test_who_ends_the_process_takes_nothing_from_the_others(size_bytes: int) -> 
         raise SystemExit(3)
 
     async def main(poller: Poller) -> None:
-        pairs = [unix_pair() for _ in range(MANY)]
+        pairs = [unix_pair() for _ in range(MIN_BATCH_SIZE)]
         recorders = [wired(poller, ours) for ours, _ in pairs]
         for _, theirs in pairs[1:]:
             theirs.sendall(b"question")
@@ -710,7 +710,7 @@ def test_a_poller_that_is_closed_leaves_no_descriptor() -> None:
 
     async def main() -> None:
         before = len(os.listdir(descriptors))
-        poller = Poller(asyncio.get_running_loop(), Turn())
+        poller = Poller(asyncio.get_running_loop(), IoBatch())
         ours, theirs = unix_pair()
         recorder = wired(poller, ours)
         poller.close()
@@ -734,9 +734,9 @@ def test_who_was_paused_in_a_turn_goes_on_where_all_leaves_at_its_end() -> None:
         recorder = wired(poller, ours)
         wire: Any = recorder.transport
         wire.set_write_buffer_limits(high=1000)
-        poller.turn.unsent = []
+        poller.batch._to_write = []
         wire.write(LARGE[:size])
-        (sender,), poller.turn.unsent = poller.turn.unsent, None
+        (sender,), poller.batch._to_write = poller.batch._to_write, None
         assert recorder.told == ["made", "pause"]
         left = wire.get_write_buffer_size()
         taken = take(theirs, size - left)

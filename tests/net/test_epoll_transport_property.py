@@ -16,7 +16,7 @@ from tests.effort import effort
 from tests.net.recorder import Recorder, turns, unix_pair, wired
 from whorl.net import epoll as poller_module
 from whorl.net.epoll import Poller
-from whorl.net.io_batch import MANY, Turn
+from whorl.net.io_batch import MIN_BATCH_SIZE, IoBatch
 from whorl.platform import HERE
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
@@ -152,14 +152,14 @@ async def live(steps: list[tuple[Any, ...]], poller: Poller | None) -> dict[str,
 
 
 @effort(60)
-@given(st.lists(STEPS, max_size=10), st.sampled_from([1, MANY]))
+@given(st.lists(STEPS, max_size=10), st.sampled_from([1, MIN_BATCH_SIZE]))
 def test_same_as_the_loops_own(steps: list[tuple[Any, ...]], many: int) -> None:
     async def main() -> None:
-        poller_module.MANY = many  # type: ignore[misc]
+        poller_module.MIN_BATCH_SIZE = many  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         complaints: list[Any] = []
         loop.set_exception_handler(lambda _, context: complaints.append(context))
-        poller = Poller(loop, Turn())
+        poller = Poller(loop, IoBatch())
         try:
             theirs = await live(steps, None)
             assert await live(steps, poller) == theirs
@@ -167,7 +167,7 @@ def test_same_as_the_loops_own(steps: list[tuple[Any, ...]], many: int) -> None:
             assert not len(poller)
         finally:
             poller.close()
-            poller_module.MANY = MANY  # type: ignore[misc]
+            poller_module.MIN_BATCH_SIZE = MIN_BATCH_SIZE  # type: ignore[misc]
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(main())

@@ -1,113 +1,131 @@
-"""The stages of a turn: their order, and that nobody pays for another."""
+"""The stages of a batch: their order, and that no connection suffers from another."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 import pytest
 
-from whorl.net.io_batch import PATIENCE_SECONDS, Turn
+from whorl.net.io_batch import MAX_RESPONSE_DELAY_SECONDS, IoBatch
 
-FOR_EVER = math.inf
-"""However long this process is kept waiting by others."""
-STAGES = ("came", "deciphered", "heads", "held", "plain", "unsent")
+NO_LIMIT = math.inf
+"""However long this process is held up by others."""
+STAGES = ("read", "decrypted", "request", "flush", "encrypt", "write")
 
 
-class Noted:
-    """Goes through the stages, and notes each."""
+class Recorder:
+    """Goes through the stages, and records each."""
 
-    def __init__(self, turn: Turn, name: str, notes: list[str]) -> None:
-        self.turn = turn
+    def __init__(self, batch: IoBatch, name: str, record: list[str]) -> None:
+        self.batch = batch
         self.name = name
-        self.notes = notes
+        self.record = record
         self.raises: dict[str, BaseException] = {}
         self.work_seconds = 0.0
+        self.flushed = 0
 
-    def take(self, what: Any) -> None:
-        self.notes.append(f"{what} {self.name}")
-        error = self.raises.get(what)
-        if error is not None:
-            raise error
-        if what == "heads":
-            time.sleep(self.work_seconds)
-        turn = self.turn
-        if what == "came":
-            assert turn.deciphered is not None
-            turn.deciphered.append((self, b"deciphered"))
-        elif what == "deciphered":
-            assert turn.heads is not None
-            turn.heads.append((self, "heads"))
-        else:
-            assert turn.held is not None
-            turn.held.append(self)
+    def enter(self, stage: str) -> None:
+        self.record.append(f"{stage} {self.name}")
+        if stage in self.raises:
+            raise self.raises[stage]
+
+    def deliver_read(self, data: bytes) -> None:
+        self.enter("read")
+        self.batch.decrypted(self, data)
 
     def data_received(self, data: bytes) -> None:
-        self.take(data.decode())
+        self.enter("decrypted")
+        self.batch.request(self, data)
+
+    def start_request(self, request: object) -> None:
+        self.enter("request")
+        time.sleep(self.work_seconds)
+        if not self.batch.defer_flush(self):
+            self.flush()
 
     def flush(self) -> None:
-        turn = self.turn
-        stage = "held" if turn.plain is not None else "plain" if turn.unsent is not None else "unsent"
-        self.notes.append(f"{stage} {self.name}")
-        following = {"held": turn.plain, "plain": turn.unsent}.get(stage)
-        if following is not None:
-            following.append(self)
+        stage = STAGES[3 + self.flushed]
+        self.flushed += 1
+        self.enter(stage)
+        if stage == "flush":
+            assert self.batch.defer_encryption(self, 1)
+        elif stage == "encrypt":
+            assert self.batch.defer_write(self, 1)
 
 
-def is_over(turn: Turn) -> bool:
-    return all(getattr(turn, stage) is None for stage in STAGES)
+class Quiet(Recorder):
+    """Executes at once what is not deferred, and sends nothing."""
+
+    def flush(self) -> None:
+        self.enter("flush")
 
 
-def begun(turn: Turn, notes: list[str]) -> list[Noted]:
-    three = [Noted(turn, name, notes) for name in "abc"]
-    turn.begin()
-    assert turn.came is not None
-    turn.came += [(one, "came") for one in three]
+def opened(batch: IoBatch, record: list[str]) -> list[Recorder]:
+    three = [Recorder(batch, name, record) for name in "abc"]
+    batch.open()
+    for one in three:
+        batch.read(one, b"x")
+    assert record == []
     return three
 
 
-def test_all_do_the_same_before_anybody_does_the_next() -> None:
-    turn, notes = Turn(FOR_EVER), []
-    begun(turn, notes)
-    turn.run()
-    assert notes == [f"{stage} {name}" for stage in STAGES for name in "abc"]
-    assert is_over(turn)
+def test_every_connection_passes_a_stage_before_one_begins_the_next() -> None:
+    batch, record = IoBatch(NO_LIMIT), []
+    opened(batch, record)
+    batch.process()
+    assert record == [f"{stage} {name}" for stage in STAGES for name in "abc"]
 
 
-def test_what_was_said_does_not_wait_for_slow_applications() -> None:
-    turn, notes = Turn(), []
-    for one in begun(turn, notes):
-        one.work_seconds = PATIENCE_SECONDS * 1.1
-    turn.run()
-    assert notes[6:] == [f"{stage} {name}" for name in "abc" for stage in STAGES[2:]]
-    assert is_over(turn)
+def test_a_response_does_not_wait_for_slow_applications() -> None:
+    batch, record = IoBatch(), []
+    for one in opened(batch, record):
+        one.work_seconds = MAX_RESPONSE_DELAY_SECONDS * 1.1
+    batch.process()
+    assert record[6:] == [f"{stage} {name}" for name in "abc" for stage in STAGES[2:]]
 
 
-def test_a_turn_of_nobody() -> None:
-    turn = Turn()
-    turn.run()
-    turn.begin()
-    turn.run()
-    assert is_over(turn)
+def test_an_empty_batch() -> None:
+    batch, record = IoBatch(), []
+    batch.process()
+    batch.open()
+    batch.process()
+    nothing_is_deferred(batch, record)
 
 
-def test_what_is_said_outside_of_a_turn() -> None:
-    turn, notes = Turn(), []
-    turn.send([Noted(turn, name, notes) for name in "ab"])
-    assert notes == [f"{stage} {name}" for stage in STAGES[3:] for name in "ab"]
-    assert is_over(turn)
+def nothing_is_deferred(batch: IoBatch, record: list[str]) -> None:
+    record.clear()
+    one = Quiet(batch, "z", record)
+    batch.read(one, b"x")
+    assert record == ["read z", "decrypted z", "request z", "flush z"]
+    assert not batch.defer_encryption(one, 1)
+    assert not batch.defer_write(one, 1)
+
+
+def test_what_is_written_outside_of_a_batch() -> None:
+    batch, record = IoBatch(), []
+    batch.flush([Recorder(batch, name, record) for name in "ab"])
+    assert record == [f"{stage} {name}" for stage in STAGES[3:] for name in "ab"]
+    nothing_is_deferred(batch, record)
+
+
+def test_what_is_large_is_not_deferred() -> None:
+    batch, record = IoBatch(), []
+    batch.open()
+    batch.read(Quiet(batch, "a", record), bytes(16 * 1024 + 1))
+    assert record[0] == "read a"
+    batch.process()
 
 
 @pytest.mark.parametrize("place", range(3))
-@pytest.mark.parametrize("stage", ["came", "deciphered", "heads"])
-def test_who_ends_the_process_lets_the_others_be_served(stage: str, place: int) -> None:
-    turn, notes = Turn(FOR_EVER), []
-    three = begun(turn, notes)
+@pytest.mark.parametrize("stage", ["read", "decrypted", "request"])
+def test_an_application_that_ends_the_process_does_not_cost_the_others_their_responses(stage: str, place: int) -> None:
+    batch, record = IoBatch(NO_LIMIT), []
+    three = opened(batch, record)
     three[place].raises[stage] = SystemExit(3)
     with pytest.raises(SystemExit):
-        turn.run()
+        batch.process()
     others = [one.name for one in three if one is not three[place]]
-    assert [note for note in notes if note.startswith("unsent")] == [f"unsent {name}" for name in others]
-    assert len(notes) == len(set(notes)), "nothing is done twice"
-    assert is_over(turn), "and who comes later does not wait in it"
+    assert [entry for entry in record if entry.startswith("write")] == [f"write {name}" for name in others]
+    assert len(record) == len(set(record)), "nothing is done twice"
+    nothing_is_deferred(batch, record)

@@ -25,9 +25,9 @@ def close_the_poller(again):
             os.dup2(null, number)
 
 def close_the_client(client, again):
-    from whorl.connection.http1 import Connection
+    from whorl.connection.http1 import Http1Connection
     for thing in gc.get_objects():
-        if isinstance(thing, Connection) and thing.peer.client == client:
+        if isinstance(thing, Http1Connection) and thing.peer.client == client:
             number = thing.fileno()
             os.close(number)
             if again:

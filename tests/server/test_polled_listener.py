@@ -13,7 +13,7 @@ import pytest
 
 from tests.net.recorder import Recorder, turns, until
 from whorl.net.epoll import Poller
-from whorl.net.io_batch import Turn
+from whorl.net.io_batch import IoBatch
 from whorl.platform import HERE
 from whorl.server.listen import epoll_listener as polled_listener
 from whorl.server.listen.epoll_listener import PolledListener
@@ -53,7 +53,7 @@ class Place:
 
 def run(main: Callable[[Poller, Place], Awaitable[None]], handle: socket.socket | None = None) -> None:
     async def whole() -> None:
-        poller = Poller(asyncio.get_running_loop(), Turn())
+        poller = Poller(asyncio.get_running_loop(), IoBatch())
         place = Place(poller, handle or socket.create_server(("127.0.0.1", 0)))
         try:
             await main(poller, place)

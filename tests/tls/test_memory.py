@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from tests.tls.client import Authority
-from whorl.asgi.app_context import Service
-from whorl.asgi.scope import PeerFacts
-from whorl.connection.context import Shared
-from whorl.connection.phase import FRESH, HANDSHAKE
+from whorl.asgi.app_context import AppContext
+from whorl.asgi.scope import ConnectionInfo
+from whorl.config import Config
+from whorl.connection.context import Http1Caches, ServerContext
+from whorl.connection.http1_state import NEW, TLS_HANDSHAKE
+from whorl.connection.limits import Limits
 from whorl.connection.tls_transport import PORTION_BYTES, STEP_BYTES, Tls
-from whorl.http.default_fields import DefaultFields
 from whorl.net.tls_records import RECORD_BYTES, cut
 from whorl.tls.contexts import Contexts
-from whorl.wire.http1.writer import encode_field
 
 
 class Wire(asyncio.Transport):
@@ -87,18 +87,19 @@ class Above:
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
-        self.phase = HANDSHAKE
-        self.since = 0.0
-        self.peer = PeerFacts(("127.0.0.1", 1), ("127.0.0.1", 2), "https")
+        self.phase = TLS_HANDSHAKE
+        self.waiting_since = 0.0
+        self.peer = ConnectionInfo(("127.0.0.1", 1), ("127.0.0.1", 2), "https")
         self.planned: list[Callable[[], None]] = []
         loop: Any = SimpleNamespace(
             create_future=lambda: SimpleNamespace(set_result=lambda result: None),
             call_soon=lambda callback, context: self.planned.append(callback),
         )
         app: Any = None
-        service = Service(app, loop, copy_context(), logging.getLogger("test"))
-        defaults = DefaultFields(encode_field, b"", False, [])
-        self.shared = Shared(service, defaults, to_openssl=memory.to_openssl, from_openssl=memory.from_openssl)
+        app_context = AppContext(app, loop, copy_context(), logging.getLogger("test"))
+        limits = Limits.of(Config("main:app"))
+        self.context = ServerContext(app_context, limits, Http1Caches(b"", False, []), None)
+        self.context.tls_in, self.context.tls_out = memory.to_openssl, memory.from_openssl
         self.told: list[bytes | None] = []
         self.answer = b""
         self.their_eof = False
@@ -132,7 +133,7 @@ class Above:
         for callback in planned:
             callback()
 
-    def leave_exchange(self) -> None:
+    def disconnect_exchange(self) -> None:
         assert self.memory.is_empty()
         self.left = True
 
@@ -185,7 +186,7 @@ class Pair:
         if last:
             self.receive(last)
             self._to_client.write(self.wire.take())
-        assert self.above.phase is FRESH
+        assert self.above.phase is NEW
 
     def unsent(self) -> bytes:
         """What the client has ready for the wire."""

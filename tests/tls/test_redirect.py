@@ -23,7 +23,7 @@ from tests.server.test_sockets import PASS_AS_SYSTEMD_DOES
 from tests.supervisor.test_handover import end, hand_over
 from tests.tls.client import Authority, TlsClient
 from whorl.config import Config
-from whorl.connection.redirect import Redirecting
+from whorl.connection.redirect import HttpsRedirectPolicy
 from whorl.errors import ConfigError
 from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
@@ -101,7 +101,10 @@ class TestWhereTo:
         ],
     )
     def test_the_port(self, ports: tuple[int, int], host: bytes, place: bytes) -> None:
-        assert Redirecting(Trust(()), Tally(), port=ports[0], leads_to=ports[1]).location(host, b"/a") == place
+        assert (
+            HttpsRedirectPolicy(Trust(()), Tally(), port=ports[0], redirect_port=ports[1]).location(host, b"/a")
+            == place
+        )
 
     def test_it_leads_to_the_application(self, redirecting: Process, trusting: ssl.SSLContext) -> None:
         _, port = door_of(redirecting).address

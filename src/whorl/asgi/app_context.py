@@ -1,8 +1,4 @@
-"""What all exchanges of one server share: the application, the context it runs in, and who wants to know what happened.
-
-Made once by `server`, read by every connection and exchange. It holds no connection and no socket. Nothing in it is
-global: two servers in one process have two of them.
-"""
+"""What the exchanges of one server share. Nothing is global: two servers in one process have two of these."""
 
 from __future__ import annotations
 
@@ -10,52 +6,56 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from whorl.asgi.types import ASGIApp
 from whorl.observe.access import AccessLog
 
-if TYPE_CHECKING:
-    from whorl.asgi.exchange import Exchange
-
-__all__ = ["Service"]
+__all__ = ["AppContext"]
 
 
-class Service:
-    """One server's application and the limits its exchanges keep.
+class ActiveExchange(Protocol):
+    """An exchange whose application has not returned."""
+
+    task: asyncio.Task[None]
+
+
+class AppContext:
+    """One server's application, what it runs in, and the limits of its exchanges.
+
+    Args:
+        app: the application, as ASGI 3.
+        loop: the running loop.
+        context: each exchange runs in a copy of it.
+        logger: for failures of the application.
+        state: the lifespan's state, of which each scope gets a shallow copy; None without a lifespan.
+        root_path: the prefix under which the application is mounted.
+        limit_body_bytes: longest request body; None without a limit.
+        request_buffer_bytes: how much of a request body may wait for the application before reading pauses.
+        access_log: logs each response; None without a log.
+        limit_requests: `on_limit` is called after so many requests; 0 for never.
+        on_limit: asks the server to shut down.
 
     Attributes:
-        app: the ASGI 3 application.
-        loop: the event loop that everything here runs on.
-        context: the server's context; each exchange runs in a fresh copy of it, so nothing leaks from one request
-            to the next.
-        state: the lifespan's state; each scope gets a shallow copy.
-        root_path: prefix under which the application is mounted.
-        limit_body_bytes: longest request body, None without a limit.
-        request_buffer_bytes: how much of a request body waits for the application before reading pauses.
-        access_log: told of each response that ended; None to say nothing.
-        logger: where failures of the application are told.
-        done: a future that has its result, which is None.
-        running: the exchanges whose application has not returned. It also keeps their tasks alive.
-        requests: how many requests were started.
-        limit_requests: after how many `on_limit` is called; 0 for never.
-        on_limit: asks the server to leave.
+        active: the exchanges whose application has not returned. The set also keeps their tasks alive.
+        completed_future: a future that is done.
+        request_count: how many requests were started.
     """
 
     __slots__ = (
         "access_log",
+        "active",
         "app",
+        "completed_future",
         "context",
-        "done",
         "limit_body_bytes",
         "limit_requests",
         "logger",
         "loop",
         "on_limit",
         "request_buffer_bytes",
-        "requests",
+        "request_count",
         "root_path",
-        "running",
         "state",
     )
 
@@ -83,14 +83,15 @@ class Service:
         self.limit_body_bytes = limit_body_bytes
         self.request_buffer_bytes = request_buffer_bytes
         self.access_log = access_log
-        self.done: asyncio.Future[None] = loop.create_future()
-        self.done.set_result(None)
-        self.running: set[Exchange] = set()
-        self.requests = 0
+        self.completed_future: asyncio.Future[None] = loop.create_future()
+        self.completed_future.set_result(None)
+        self.active: set[ActiveExchange] = set()
+        self.request_count = 0
         self.limit_requests = limit_requests
         self.on_limit = on_limit
 
-    def limit_reached(self) -> None:
-        """As many requests as were allowed have begun."""
-        if self.on_limit is not None:
+    def count_request(self) -> None:
+        """Count a request that starts, and ask for the shutdown at the last one that is allowed."""
+        self.request_count = count = self.request_count + 1
+        if count == self.limit_requests and self.on_limit is not None:
             self.on_limit()

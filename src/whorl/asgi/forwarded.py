@@ -1,55 +1,56 @@
-"""Telling the application whom a request comes from, where a proxy stands in between.
+"""Tells the application the client that a trusted proxy names (RFC 7239, X-Forwarded-*).
 
-What is believed of a proxy's word (`whorl.proxy`) goes where the application looks for it without knowing of proxies:
-`client`, `scheme`, the Host field, `root_path`. Who really is at the other end stays in the extension `whorl.proxy`.
-The same for every kind of scope and every version of HTTP. Called by a connection, for requests that need it only.
+It goes where the application looks without knowing of proxies: `client`, `scheme`, the Host field, `root_path`. The
+address of the proxy itself stays in the extension `whorl.proxy`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from whorl.asgi.scope import PeerFacts
+from whorl.asgi.scope import ConnectionInfo
+from whorl.http.request import Request
 from whorl.proxy.facts import Facts
-from whorl.wire.http1.head import RequestHead
 
-__all__ = ["EXTENSION", "believe"]
+__all__ = ["EXTENSION", "apply_forwarded"]
 
 EXTENSION = "whorl.proxy"
 
-# Ports that a URL leaves out. A proxy behind another one tells either of them with either scheme.
-USUAL_PORTS = (80, 443)
+# Ports that a URL leaves out. A proxy behind another one may name either of them with either scheme.
+DEFAULT_PORTS = (80, 443)
 
 
-def believe(facts: Facts, head: RequestHead, peer: PeerFacts) -> PeerFacts:
-    """The two ends of a request's way, as a trusted proxy tells them.
+def apply_forwarded(facts: Facts, request: Request, peer: ConnectionInfo) -> ConnectionInfo:
+    """Return the two ends that a trusted proxy names.
 
     Args:
-        facts: what is believed.
-        head: the request's head; its Host becomes the one that the client sent.
+        facts: what its fields say.
+        request: its Host is replaced by the one that the client sent.
         peer: the two ends of the connection.
     """
     client = peer.client if facts.client is None else (str(facts.client.address), facts.client.port)
-    told: dict[str, Any] = {"peer": peer.client, **peer.extensions.get(EXTENSION, {})}
+    extension: dict[str, Any] = {"peer": peer.client, **peer.extensions.get(EXTENSION, {})}
     if facts.host or facts.port:
-        replace_host(facts, head, told)
-    extensions = {**peer.extensions, EXTENSION: told}
-    seen = PeerFacts(client, peer.server, facts.scheme or peer.scheme, extensions=extensions, prefix=facts.prefix)
-    seen.tls = peer.tls
-    return seen
+        replace_host(facts, request, extension)
+    extensions = {**peer.extensions, EXTENSION: extension}
+    client_info = ConnectionInfo(
+        client, peer.server, facts.scheme or peer.scheme, extensions=extensions, prefix=facts.prefix
+    )
+    client_info.tls = peer.tls
+    return client_info
 
 
-def replace_host(facts: Facts, head: RequestHead, told: dict[str, Any]) -> None:
-    """Put the Host that the client sent in the place of the proxy's, which goes into the extension."""
-    own = next((value for name, value in head.fields if name == b"host"), b"")
-    host = facts.host or own
-    if host and facts.port and facts.port not in USUAL_PORTS and not has_port(host):
+def replace_host(facts: Facts, request: Request, extension: dict[str, Any]) -> None:
+    """Replace the proxy's Host by the client's, and keep the proxy's in the extension."""
+    proxy_host = next((value for name, value in request.fields if name == b"host"), b"")
+    host = facts.host or proxy_host
+    if host and facts.port and facts.port not in DEFAULT_PORTS and not has_port(host):
         host = b"%s:%d" % (host, facts.port)
-    if host != own:
-        told["host"] = own
-        head.fields = [(b"host", host), *(field for field in head.fields if field[0] != b"host")]
+    if host != proxy_host:
+        extension["host"] = proxy_host
+        request.fields = [(b"host", host), *(field for field in request.fields if field[0] != b"host")]
 
 
 def has_port(host: bytes) -> bool:
-    """Whether a Host names a port."""
+    """Return whether a Host names a port."""
     return host.rpartition(b"]")[2].find(b":") >= 0

@@ -1,7 +1,6 @@
-"""The ASGI scope of a request (ASGI HTTP and WebSocket 2.5): what the application is told before it reads.
+"""The ASGI scope of a request (ASGI HTTP and WebSocket 2.5).
 
-Built once per request from the head and from what the connection knows. Facts of the connection are computed once per
-connection (`PeerFacts`).
+What all requests of a connection share is computed once (`ConnectionInfo`).
 """
 
 from __future__ import annotations
@@ -10,16 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from whorl.asgi.app_context import Service
-from whorl.wire.http1.head import RequestHead
+from whorl.asgi.app_context import AppContext
+from whorl.http.request import Request
 
-__all__ = ["SPEC_VERSION", "PeerFacts", "http_scope", "websocket_scope"]
+__all__ = ["SPEC_VERSION", "ConnectionInfo", "http_scope", "websocket_scope"]
 
 SPEC_VERSION: Final = "2.5"
 
-NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
+NO_EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {}
 
-SCOPE: Final[dict[str, Any]] = {
+# To copy a template and fill it costs less than to build a dict.
+SCOPE_TEMPLATE: Final[dict[str, Any]] = {
     "type": "http",
     "asgi": None,
     "http_version": "1.1",
@@ -34,25 +34,34 @@ SCOPE: Final[dict[str, Any]] = {
     "server": None,
     "extensions": None,
 }
-"""What each scope begins as: to copy one and to fill it costs less than to make it."""
 
 
-class PeerFacts:
-    """Who is at the two ends of a connection.
+class ConnectionInfo:
+    """The two ends of a connection, or those that a proxy names.
 
     Attributes:
-        client: address and port of the client; None where it has none (a Unix socket).
+        client: address and port of the client; None over a Unix socket.
         server: address and port of the server, or path and None for a Unix socket.
         scheme: "http" or "https".
-        tls: what its TLS handshake came to (ASGI TLS extension); None without TLS.
-        extensions: what else the scope's extensions tell of the connection, by name.
-        prefix: the path that a proxy took off the target's front; None where nobody says so.
-        trusted: whether the peer may speak for another client; None while nobody has asked.
-        special: whether there is more to a request of this peer than its head tells.
-        client_text: the client for a log line.
+        tls: the ASGI TLS extension; None without TLS.
+        extensions: further extensions for the scope, by name.
+        prefix: the path that a proxy removed from the target; None if no proxy names one.
+        trusted: whether the peer may speak for other clients; None if that has not been checked.
+        needs_inspection: whether every request of this peer has to be inspected (`ListenerPolicy`).
+        client_label: the client for a log line.
     """
 
-    __slots__ = ("client", "client_text", "extensions", "prefix", "scheme", "server", "special", "tls", "trusted")
+    __slots__ = (
+        "client",
+        "client_label",
+        "extensions",
+        "needs_inspection",
+        "prefix",
+        "scheme",
+        "server",
+        "tls",
+        "trusted",
+    )
 
     def __init__(
         self,
@@ -60,7 +69,7 @@ class PeerFacts:
         server: tuple[str, int | None] | None,
         scheme: str,
         *,
-        extensions: Mapping[str, Mapping[str, Any]] = NOTHING,
+        extensions: Mapping[str, Mapping[str, Any]] = NO_EXTENSIONS,
         prefix: str | None = None,
     ) -> None:
         self.client = client
@@ -70,85 +79,82 @@ class PeerFacts:
         self.extensions = extensions
         self.prefix = prefix
         self.trusted: bool | None = None
-        self.special = bool(extensions) or prefix is not None
+        self.needs_inspection = bool(extensions) or prefix is not None
         if client is None:
-            self.client_text = "unix"
-        elif not client[1]:  # a proxy told an address without a port
-            self.client_text = client[0]
+            self.client_label = "unix"
+        elif not client[1]:  # a proxy named an address without a port
+            self.client_label = client[0]
         elif ":" in client[0]:
-            self.client_text = f"[{client[0]}]:{client[1]}"
+            self.client_label = f"[{client[0]}]:{client[1]}"
         else:
-            self.client_text = f"{client[0]}:{client[1]}"
+            self.client_label = f"{client[0]}:{client[1]}"
 
 
-def http_scope(head: RequestHead, peer: PeerFacts, service: Service) -> dict[str, Any]:
-    """The scope of one HTTP request.
+def http_scope(request: Request, client: ConnectionInfo, app_context: AppContext) -> dict[str, Any]:
+    """Build the scope of one HTTP request. Requests share nothing mutable but the values in `state`.
 
     Args:
-        head: the request's head.
-        peer: the connection's two ends.
-        service: the server's application, its mount point and state.
-
-    Returns:
-        A scope of its own: nothing mutable in it is shared with another request, but the values in `state`, which
-            are meant to be.
+        request: the request.
+        client: the two ends of its connection.
+        app_context: the application, its mount point and state.
     """
-    raw_path, _, query = head.target.partition(b"?")
+    raw_path, _, query = request.target.partition(b"?")
     # Not `b"%" in raw_path`: that tries an integer first, and costs seven times as much.
     path = raw_path.decode() if raw_path.find(b"%") < 0 else decode_path(raw_path)
-    scope = SCOPE.copy()
+    scope = SCOPE_TEMPLATE.copy()
     scope["asgi"] = {"version": "3.0", "spec_version": SPEC_VERSION}
-    scope["method"] = head.method
-    scope["scheme"] = peer.scheme
+    scope["method"] = request.method
+    scope["scheme"] = client.scheme
     scope["path"] = path
     scope["raw_path"] = raw_path
     scope["query_string"] = query
-    scope["headers"] = head.fields
-    scope["client"] = peer.client
-    scope["server"] = peer.server
+    scope["headers"] = request.fields
+    scope["client"] = client.client
+    scope["server"] = client.server
     extensions: dict[str, dict[str, Any]]
     scope["extensions"] = extensions = {
         "http.response.trailers": {},
         "http.response.early_hint": {},
         "http.response.pathsend": {},
     }
-    if peer.tls is not None:
-        extensions["tls"] = peer.tls.copy()
-    if head.version != "1.1":  # HTTP/1.0 has neither interim responses nor trailers
-        scope["http_version"] = head.version
-        del extensions["http.response.trailers"], extensions["http.response.early_hint"]
-    if service.root_path:
-        scope["root_path"] = root_path = service.root_path
+    if client.tls is not None:
+        extensions["tls"] = client.tls.copy()
+    if request.version != "1.1":
+        scope["http_version"] = request.version
+        if request.version == "1.0":  # it has neither interim responses nor trailers
+            del extensions["http.response.trailers"], extensions["http.response.early_hint"]
+    if app_context.root_path:
+        scope["root_path"] = root_path = app_context.root_path
         scope["path"] = root_path + path
         scope["raw_path"] = root_path.encode("ascii") + raw_path
-    if peer.special:
-        _complete(scope, peer, service)
-    if service.state is not None:
-        scope["state"] = service.state.copy()
+    if client.needs_inspection:
+        _add_proxy_facts(scope, client, app_context)
+    if app_context.state is not None:
+        scope["state"] = app_context.state.copy()
     return scope
 
 
-def _complete(scope: dict[str, Any], peer: PeerFacts, service: Service) -> None:
-    """Add to a scope what only some peers have to tell. A prefix that a proxy took off takes the place of ours."""
-    for name, content in peer.extensions.items():
+def _add_proxy_facts(scope: dict[str, Any], client: ConnectionInfo, app_context: AppContext) -> None:
+    """Add what only some clients have. A prefix that a proxy removed replaces root_path."""
+    for name, content in client.extensions.items():
         scope["extensions"][name] = dict(content)
-    prefix = peer.prefix
+    prefix = client.prefix
     if prefix is not None:
-        own = len(service.root_path)
+        root_length = len(app_context.root_path)
         scope["root_path"] = prefix
-        scope["path"] = prefix + scope["path"][own:]
-        scope["raw_path"] = prefix.encode("ascii") + scope["raw_path"][own:]
+        scope["path"] = prefix + scope["path"][root_length:]
+        scope["raw_path"] = prefix.encode("ascii") + scope["raw_path"][root_length:]
 
 
 def websocket_scope(
-    head: RequestHead, peer: PeerFacts, service: Service, subprotocols: Iterable[str]
+    request: Request, client: ConnectionInfo, app_context: AppContext, subprotocols: Iterable[str]
 ) -> dict[str, Any]:
-    """The scope of a request that asks for WebSocket; arguments and result are as for `http_scope`.
+    """Build the scope of a WebSocket handshake. Arguments are those of `http_scope`.
 
     Args:
         subprotocols: what the client offers, in its order.
     """
-    scope = http_scope(head, peer, service)
+    scope = http_scope(request, client, app_context)
     del scope["method"]
     extensions = {name: facts for name, facts in scope["extensions"].items() if not name.startswith("http.")}
     scope["type"] = "websocket"
@@ -159,5 +165,5 @@ def websocket_scope(
 
 
 def decode_path(raw_path: bytes) -> str:
-    """Percent-decode a path; octets that are no UTF-8 become U+FFFD, and `raw_path` keeps them."""
+    """Percent-decode a path. Bytes that are not UTF-8 become U+FFFD; `raw_path` keeps them."""
     return unquote_to_bytes(raw_path).decode("utf-8", "replace")

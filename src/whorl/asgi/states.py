@@ -1,7 +1,4 @@
-"""How far an exchange has come: our response, and their request (ARCHITECTURE.md section 5 has the tables).
-
-Used by `exchange`, which changes them, by its coroutines (`call`), and by `websocket`.
-"""
+"""The states of an exchange: its response and its request. Only the exchange changes them."""
 
 from __future__ import annotations
 
@@ -9,68 +6,68 @@ from enum import IntEnum
 from typing import Final
 
 __all__ = [
-    "COMING",
+    "ABORTED",
+    "AWAITING_CONTINUE",
     "COMPLETE",
-    "CUT",
-    "ENDED",
-    "EXPECTING",
-    "LEFT",
-    "OPEN",
+    "DELIVERED",
+    "DISCONNECTED",
+    "NOT_STARTED",
+    "RECEIVED",
+    "RECEIVING",
     "SENDING",
     "STARTED",
-    "TOLD",
     "TRAILERS",
-    "WAITING",
-    "Our",
-    "Their",
+    "WEBSOCKET_OPEN",
+    "RequestState",
+    "ResponseState",
 ]
 
 
-class Our(IntEnum):
-    """How far our response has come. `Exchange.steps` tells which messages each state takes."""
+class ResponseState(IntEnum):
+    """How much of the response has been sent. `Exchange.handlers` lists the messages that each state takes."""
 
-    WAITING = 0
-    """The application has said nothing."""
+    NOT_STARTED = 0
+    """The application has sent nothing."""
     STARTED = 1
-    """It has sent http.response.start; the head waits for the first content, so that both leave in one write."""
+    """The application has sent http.response.start. The head waits for the first content: both leave in one write."""
     SENDING = 2
-    """The head has left."""
+    """The head has been sent."""
     TRAILERS = 3
     """The content is complete, the trailers are not."""
-    OPEN = 4
-    """It was the acceptance of a WebSocket, which is open (`whorl.asgi.websocket`)."""
+    WEBSOCKET_OPEN = 4
+    """The application has accepted a WebSocket, which is open (`whorl.asgi.websocket`)."""
     COMPLETE = 5
     """The response is complete."""
-    CUT = 6
-    """It never will be: the client left, or the response was cut."""
+    ABORTED = 6
+    """The response will never be complete: the client disconnected, or the server cut it short."""
 
 
-WAITING: Final = Our.WAITING
-STARTED: Final = Our.STARTED
-SENDING: Final = Our.SENDING
-TRAILERS: Final = Our.TRAILERS
-OPEN: Final = Our.OPEN
-COMPLETE: Final = Our.COMPLETE
-CUT: Final = Our.CUT
+NOT_STARTED: Final = ResponseState.NOT_STARTED
+STARTED: Final = ResponseState.STARTED
+SENDING: Final = ResponseState.SENDING
+TRAILERS: Final = ResponseState.TRAILERS
+WEBSOCKET_OPEN: Final = ResponseState.WEBSOCKET_OPEN
+COMPLETE: Final = ResponseState.COMPLETE
+ABORTED: Final = ResponseState.ABORTED
 
 
-class Their(IntEnum):
-    """How far their request has come to the application."""
+class RequestState(IntEnum):
+    """How much of the request has reached the application."""
 
-    EXPECTING = 0
+    AWAITING_CONTINUE = 0
     """The client waits for 100 before it sends the body."""
-    COMING = 1
-    """The body is not all here."""
-    ENDED = 2
-    """It is all here, but the application has not been told so."""
-    TOLD = 3
-    """The application has seen the end; what it waits for now is the disconnect."""
-    LEFT = 4
-    """It has been told that the client left, which may still read."""
+    RECEIVING = 1
+    """The body is not complete."""
+    RECEIVED = 2
+    """The body is complete; the application has not been told."""
+    DELIVERED = 3
+    """The application has the whole body. What it can wait for is http.disconnect."""
+    DISCONNECTED = 4
+    """The application has got http.disconnect from a client that may still read."""
 
 
-EXPECTING: Final = Their.EXPECTING
-COMING: Final = Their.COMING
-ENDED: Final = Their.ENDED
-TOLD: Final = Their.TOLD
-LEFT: Final = Their.LEFT
+AWAITING_CONTINUE: Final = RequestState.AWAITING_CONTINUE
+RECEIVING: Final = RequestState.RECEIVING
+RECEIVED: Final = RequestState.RECEIVED
+DELIVERED: Final = RequestState.DELIVERED
+DISCONNECTED: Final = RequestState.DISCONNECTED

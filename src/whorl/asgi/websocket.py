@@ -10,32 +10,31 @@ It must not know what carries it (`Carrier`), nor look at a clock: the carrier s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Any, NamedTuple
 
-from whorl.asgi.app_context import Service
+from whorl.asgi.app_context import AppContext
 from whorl.asgi.exchange import Exchange, as_bytes
 from whorl.asgi.message_waiter import Arrival
 from whorl.asgi.shutdown import FAREWELL, Farewell
-from whorl.asgi.states import COMPLETE, CUT, OPEN, TOLD
+from whorl.asgi.states import ABORTED, COMPLETE, DELIVERED, WEBSOCKET_OPEN
 from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
 from whorl.asgi.types import Message
 from whorl.asgi.websocket_transport import Carrier
-from whorl.wire.http1.head import RequestHead
+from whorl.http.request import Request
 from whorl.wire.websocket.closing import ABNORMAL, NORMAL
 from whorl.wire.websocket.deflate import DeflateSettings, negotiate
 from whorl.wire.websocket.events import Close, Ping
+from whorl.wire.websocket.extension import Extension
 from whorl.wire.websocket.failure import Failure
-from whorl.wire.websocket.handshake import Handshake
 from whorl.wire.websocket.protocol import Connection as Codec
 from whorl.wire.websocket.protocol import State
 
 __all__ = ["Session", "WebSocketLimits"]
 
-SWITCHING_PROTOCOLS = 101
 
 # RFC 6455 section 7.4.1 and IANA's registry.
 INTERNAL_ERROR = 1011
@@ -90,16 +89,12 @@ class Session(Exchange):
     """One WebSocket, and the application's call.
 
     Args:
-        service: what all exchanges of the server share.
+        app_context: what all exchanges of the server share.
         carrier: what carries it.
-        head: the request's head.
+        request: the request.
         scope: what the application is told.
-        handshake: what the client offered.
+        offers: the extensions that the client offers.
         limits: what it may cost.
-
-    Attributes:
-        closing_since: for the carrier, who measures how long the closing handshake takes.
-        was_pinged: for the carrier, who measures silence.
     """
 
     __slots__ = (
@@ -107,33 +102,31 @@ class Session(Exchange):
         "_codec",
         "_ending",
         "_farewell",
-        "_handshake",
         "_is_paused",
         "_is_planned",
         "_limits",
+        "_offers",
         "_queue",
         "_queued_bytes",
         "_receivers",
         "_spare",
         "_turn",
-        "closing_since",
-        "was_pinged",
     )
 
     _codec: Codec
 
     def __init__(
         self,
-        service: Service,
+        app_context: AppContext,
         carrier: Carrier,
-        head: RequestHead,
+        request: Request,
         scope: dict[str, Any],
-        handshake: Handshake,
+        offers: Sequence[Extension],
         limits: WebSocketLimits,
     ) -> None:
-        super().__init__(service, carrier, head, scope)
+        super().__init__(app_context, carrier, request, scope)
         self._carrier = carrier
-        self._handshake = handshake
+        self._offers = offers
         self._limits = limits
         self._queue: deque[str | bytes] = deque()
         self._queued_bytes = 0
@@ -144,13 +137,11 @@ class Session(Exchange):
         self._farewell = Farewell()
         self._is_paused = False
         self._is_planned = False  # that reading goes on
-        self.closing_since = 0.0
-        self.was_pinged = False
 
     def start(self, context: Context | None = None) -> None:
         """Call the application, in a context in which it can ask for the shutdown, and then says goodbye itself."""
         if context is None:
-            context = self.service.context.copy()
+            context = self.app_context.context.copy()
         context.run(FAREWELL.set, self._farewell)
         if self._carrier.client_ended():
             self.client_ended()
@@ -160,8 +151,8 @@ class Session(Exchange):
 
     async def receive(self) -> Message:
         """ASGI receive(): websocket.connect, the messages in their order, then websocket.disconnect."""
-        if self.their_state is not TOLD:
-            self.their_state = TOLD
+        if self.request_state is not DELIVERED:
+            self.request_state = DELIVERED
             return {"type": "websocket.connect"}
         queue = self._queue
         if queue:
@@ -175,10 +166,10 @@ class Session(Exchange):
         elif self._turn is DUE:
             self._pay()
         # That it is open is seen at once; to compare two members of an enum by order costs as much as a call.
-        while self._ending is None and (self.our_state is OPEN or self.our_state < COMPLETE):
+        while self._ending is None and (self.response_state is WEBSOCKET_OPEN or self.response_state < COMPLETE):
             receiver = self._spare
             if receiver is None:
-                receiver = Arrival(self.service.loop, self.service.done)
+                receiver = Arrival(self.app_context.loop, self.app_context.completed_future)
             else:
                 self._spare = None
             self._receivers.append(receiver)
@@ -305,7 +296,7 @@ class Session(Exchange):
         keep all others waiting."""
         if not self._is_planned:
             self._is_planned = True
-            self.service.loop.call_soon(self._go_on, context=self.service.context)
+            self.app_context.loop.call_soon(self._go_on, context=self.app_context.context)
 
     def _go_on(self) -> None:
         """Read on, if there is room: first what has come, then what the carrier held back."""
@@ -322,51 +313,51 @@ class Session(Exchange):
     async def send(self, message: Message) -> None:
         """ASGI send(). Waits while the peer has more than the high-water mark to read, before and after."""
         carrier = self._carrier
-        if self.our_state is OPEN:
+        if self.response_state is WEBSOCKET_OPEN:
             text = message.get("text")
             if carrier.writing_blocked:
-                await self.drained()
+                await self.wait_writable()
             elif type(text) is str and "bytes" not in message and message["type"] == "websocket.send":
                 # As `_send` does it, for what most messages are.
                 frame = self._codec.send_text(text)
                 if isinstance(frame, bytes):
                     carrier.write(frame)
                 else:
-                    carrier.write_long(*frame)
+                    carrier.write_header_and_payload(*frame)
                 if self._carrier.writing_blocked:
-                    await self.drained()
+                    await self.wait_writable()
                 return
-        step = STEPS[self.our_state].get(message["type"])
+        step = STEPS[self.response_state].get(message["type"])
         if step is None:
             self.out_of_order(message["type"])
         step(self, message)
-        if self.our_state >= COMPLETE:
+        if self.response_state >= COMPLETE:
             self._wake()
         elif self._carrier.writing_blocked:
-            await self.drained()
+            await self.wait_writable()
 
     def _accept(self, message: Message) -> None:
         headers = [(name, value) for name, value in message.get("headers") or ()]
         for name, _ in headers:
             if name.lower() in NOT_THEIRS or name.lower().startswith(NOT_THEIRS_PREFIX):
                 raise ValueError(f"{name!r} is no field for an application to send with websocket.accept")
-        lines, flags, _ = self._carrier.fields.collect(headers)
+        lines, flags, _ = self._carrier.field_encoder.encode_all(headers)
         deflate = None
         if self._limits.deflate is not None:
-            deflate = negotiate(self._handshake.extensions, self._limits.deflate)
+            deflate = negotiate(self._offers, self._limits.deflate)
         self._codec = Codec(self._limits.message_bytes, deflate)
-        self._carrier.accept_websocket(self._handshake, message.get("subprotocol"), deflate, lines, flags)
+        self._carrier.accept_websocket(message.get("subprotocol"), deflate, lines, flags)
 
-    def accepted(self) -> None:
-        """The carrier has answered the handshake."""
-        self.status = SWITCHING_PROTOCOLS
-        self.our_state = OPEN
-        self._ended()
+    def accepted(self, status: int) -> None:
+        """The carrier has answered the handshake, with this status."""
+        self.status = status
+        self.response_state = WEBSOCKET_OPEN
+        self._log_response()
 
     def _refuse(self, message: Message) -> None:
         """websocket.close instead of websocket.accept."""
-        self._start({"status": 403, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
-        self._first_content({"body": b"Forbidden"})
+        self._on_start({"status": 403, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
+        self._on_first_body({"body": b"Forbidden"})
 
     def _send(self, message: Message) -> None:
         text, data = message.get("text"), message.get("bytes")
@@ -383,7 +374,7 @@ class Session(Exchange):
         if isinstance(frame, bytes):
             self._carrier.write(frame)
         else:
-            self._carrier.write_long(*frame)
+            self._carrier.write_header_and_payload(*frame)
 
     def _close_message(self, message: Message) -> None:
         code, reason = message.get("code"), message.get("reason")
@@ -392,9 +383,9 @@ class Session(Exchange):
     # The end
 
     def _close(self, code: int, reason: str) -> None:
-        """Our Close frame, by the application's will; what it has not received it does not want any more."""
+        """ResponseState Close frame, by the application's will; what it has not received it does not want any more."""
         frame = self._codec.close(code, reason)
-        self.our_state = COMPLETE
+        self.response_state = COMPLETE
         self._ending = self._ending or Ending(code, reason)
         self._turn = OVER
         self._queue.clear()
@@ -412,7 +403,7 @@ class Session(Exchange):
         """Send the Close frame that is due."""
         assert self._ending is not None
         self._turn = OVER
-        self.our_state = CUT
+        self.response_state = ABORTED
         # Where the peer has ended its side the codec knows better what to answer.
         code, reason = self._ending[:2] if self._codec.state is State.OPEN else (NORMAL, "")
         self._closed(self._codec.close(code, reason))
@@ -425,20 +416,20 @@ class Session(Exchange):
         if self._codec.state is State.CLOSED:
             carrier.websocket_ended(self._ending is not None and self._ending.broken)
         else:
-            carrier.progressed()
+            carrier.restart_deadline()
             if self._is_paused:
                 self._plan_to_go_on()
 
-    def returned_early(self) -> None:
-        if self.our_state is OPEN:
+    def on_app_incomplete(self) -> None:
+        if self.response_state is WEBSOCKET_OPEN:
             self._close(NORMAL, "")  # it has said all it had to say
         elif self._ending is not None:
             self._abandon()
         else:
-            super().returned_early()
+            super().on_app_incomplete()
 
     def fail(self, status: int) -> None:
-        if self.our_state is OPEN:
+        if self.response_state is WEBSOCKET_OPEN:
             self._close(INTERNAL_ERROR if status == 500 else SERVICE_RESTART, "" if status == 500 else LEAVING)
         else:
             super().fail(status)
@@ -447,24 +438,24 @@ class Session(Exchange):
 
     def client_ended(self) -> None:
         """The client sends nothing more. Before its handshake was answered, it has left; the answer is still written,
-        and may be a refusal. After that, `client_left` is called."""
-        if self.our_state is not OPEN:
+        and may be a refusal. After that, `on_disconnect` is called."""
+        if self.response_state is not WEBSOCKET_OPEN:
             self._ending = self._ending or Ending(ABNORMAL)
             self._wake()
 
     @property
     def awaits_disconnect(self) -> bool:
         """Whether the application waits for the answer to come to nothing."""
-        return bool(self._receivers) and self.our_state < OPEN
+        return bool(self._receivers) and self.response_state < WEBSOCKET_OPEN
 
-    def client_left(self) -> None:
+    def on_disconnect(self) -> None:
         """The peer has gone without a Close frame, or does not wait for ours."""
-        if self.our_state is OPEN:
-            self.our_state = CUT
+        if self.response_state is WEBSOCKET_OPEN:
+            self.response_state = ABORTED
         self._ending = self._ending or Ending(ABNORMAL)
         self._turn = OVER
         self._is_paused = False  # nothing more is read, nor answered
-        super().client_left()
+        super().on_disconnect()
 
     def resume_writing(self) -> None:
         """The carrier has fallen below its low-water mark."""
@@ -474,7 +465,7 @@ class Session(Exchange):
 
     def server_leaves(self) -> None:
         """The server is to leave: the application deals with what it has received, and the peer may come again."""
-        if self.our_state is OPEN and self._ending is None and not self._farewell.asked:
+        if self.response_state is WEBSOCKET_OPEN and self._ending is None and not self._farewell.asked:
             self._end(Ending(SERVICE_RESTART, LEAVING))
 
     @property
@@ -484,7 +475,6 @@ class Session(Exchange):
 
     def ping(self) -> None:
         """The peer was silent for long: see whether it is there."""
-        self.was_pinged = True
         self._carrier.write(self._codec.ping())
 
     def ping_unanswered(self) -> None:
@@ -493,7 +483,7 @@ class Session(Exchange):
 
     def reading_failed(self, error: Exception) -> bool:
         """A message could not be taken, and so nothing after it can. Returns whether the peer is told why."""
-        if self.our_state is not OPEN or not isinstance(error, MemoryError):
+        if self.response_state is not WEBSOCKET_OPEN or not isinstance(error, MemoryError):
             return False
         self._close_at_once(Ending(INTERNAL_ERROR, NO_MEMORY, broken=True))
         return True
@@ -502,7 +492,7 @@ class Session(Exchange):
         """Close without waiting for the peer, nor for the application."""
         self._ending = ending
         self._turn = OVER
-        self.our_state = CUT
+        self.response_state = ABORTED
         self._wake()
         self._carrier.write(self._codec.close(INTERNAL_ERROR, ending.reason))
         self._carrier.websocket_ended(True)
@@ -514,7 +504,7 @@ class Session(Exchange):
 
     def _wake(self) -> None:
         receivers = self._receivers
-        if receivers and (self._ending is not None or self.our_state >= COMPLETE):
+        if receivers and (self._ending is not None or self.response_state >= COMPLETE):
             self._receivers = []
             for receiver in receivers:
                 if not receiver.done():
@@ -537,10 +527,10 @@ STEPS: tuple[dict[str, Step], ...] = (
     {
         "websocket.accept": Session._accept,
         "websocket.close": Session._refuse,
-        "websocket.http.response.start": Exchange._start,
+        "websocket.http.response.start": Exchange._on_start,
     },
-    {"websocket.http.response.body": Exchange._first_content},
-    {"websocket.http.response.body": Exchange._more_content},
+    {"websocket.http.response.body": Exchange._on_first_body},
+    {"websocket.http.response.body": Exchange._on_body},
     {},
     {"websocket.send": Session._send, "websocket.close": Session._close_message},
     {},

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from whorl.asgi.stream import Stream
 from whorl.wire.websocket.deflate import Deflate
-from whorl.wire.websocket.handshake import Handshake
 
 __all__ = ["Carrier"]
 
@@ -20,12 +19,11 @@ class Carrier(Stream, Protocol):
     """What a WebSocket session asks of its carrier. No verb raises because of the peer; none blocks."""
 
     def accept_websocket(
-        self, handshake: Handshake, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
+        self, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
     ) -> None:
         """Answer the handshake with yes. What the peer sends from here on goes to `Session.receive_octets`.
 
         Args:
-            handshake: what the client offered.
             subprotocol: the one that was chosen of it.
             deflate: what was agreed about compression.
             lines: the application's own fields, encoded.
@@ -38,13 +36,13 @@ class Carrier(Stream, Protocol):
     def write(self, data: bytes) -> None:
         """Send octets, at the latest when the turn of the loop ends."""
 
-    def write_long(self, header: bytes, payload: bytes) -> None:
+    def write_header_and_payload(self, header: bytes, payload: bytes) -> None:
         """Send octets of which the second piece is so long that it should not be copied, and does not wait."""
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer until `resume_reading`."""
 
-    def progressed(self) -> None:
+    def restart_deadline(self) -> None:
         """The wait that was under way is over, and another begins."""
 
     def websocket_ended(self, broken: bool) -> None:

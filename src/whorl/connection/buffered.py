@@ -12,8 +12,8 @@ import asyncio
 import os
 from typing import cast
 
-from whorl.connection.http1 import Connection
-from whorl.connection.phase import CLOSING
+from whorl.connection.http1 import Http1Connection
+from whorl.connection.http1_state import CLOSED, CLOSING
 from whorl.connection.proxy_protocol import Introduced
 from whorl.connection.tls_transport import Tls
 
@@ -22,33 +22,33 @@ __all__ = ["BufferedConnection", "BufferedIntroduced", "BufferedTls"]
 NO_ROOM = bytearray()
 
 
-def room(connection: Connection) -> bytearray:
+def room(connection: Http1Connection) -> bytearray:
     """Where the loop reads to: nowhere, while reading is paused."""
-    return NO_ROOM if connection.reading_paused or connection.reading_held else connection.shared.read_buffer
+    return NO_ROOM if connection.reading_paused or connection.reading_held else connection.context.read_buffer
 
 
-def taken(connection: Connection, size_bytes: int) -> bytes:
+def taken(connection: Http1Connection, size_bytes: int) -> bytes:
     """What the loop has read."""
-    with memoryview(connection.shared.read_buffer) as view:
+    with memoryview(connection.context.read_buffer) as view:
         return bytes(view[:size_bytes])
 
 
-def plan_catch_up(reader: asyncio.Protocol, connection: Connection) -> None:
+def plan_catch_up(reader: asyncio.Protocol, connection: Http1Connection) -> None:
     """Have what was left in the kernel be read in the next turn of the loop."""
-    service = connection.shared.service
-    service.loop.call_soon(catch_up, reader, connection, context=service.context)
+    app_context = connection.context.app_context
+    app_context.loop.call_soon(catch_up, reader, connection, context=app_context.context)
 
 
-def catch_up(reader: asyncio.Protocol, connection: Connection) -> None:
+def catch_up(reader: asyncio.Protocol, connection: Http1Connection) -> None:
     """Read what was left in the kernel, until nothing is or reading is paused again.
 
     Args:
         reader: the loop's protocol, or who gets its octets.
         connection: who paused, and resumed.
     """
-    while len(room(connection)) and not connection.their_eof and connection.phase < CLOSING:
+    while len(room(connection)) and not connection.their_eof and connection.phase not in (CLOSING, CLOSED):
         try:
-            data = os.read(connection.fileno(), len(connection.shared.read_buffer))
+            data = os.read(connection.fileno(), len(connection.context.read_buffer))
         except BlockingIOError:
             return
         except OSError:
@@ -60,7 +60,7 @@ def catch_up(reader: asyncio.Protocol, connection: Connection) -> None:
             reader.eof_received()
 
 
-class BufferedConnection(Connection, asyncio.BufferedProtocol):
+class BufferedConnection(Http1Connection, asyncio.BufferedProtocol):
     """Serves one client, and is read into a buffer that all connections share."""
 
     __slots__ = ()
@@ -73,10 +73,10 @@ class BufferedConnection(Connection, asyncio.BufferedProtocol):
         """The loop has read."""
         self.data_received(taken(self, nbytes))
 
-    def _resume_transport(self) -> None:
+    def resume_reading(self) -> None:
         if self.reading_paused:
             plan_catch_up(self, self)
-        super()._resume_transport()
+        super().resume_reading()
 
 
 class BufferedTls(Tls, asyncio.BufferedProtocol):
@@ -86,15 +86,15 @@ class BufferedTls(Tls, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Where the loop reads to."""
-        return room(cast("Connection", self._connection))
+        return room(cast("Http1Connection", self._connection))
 
     def buffer_updated(self, nbytes: int) -> None:
         """The loop has read."""
-        self.data_received(taken(cast("Connection", self._connection), nbytes))
+        self.data_received(taken(cast("Http1Connection", self._connection), nbytes))
 
     def _resume_inner(self) -> None:
         """Go on reading, and first what is there already."""
-        plan_catch_up(self, cast("Connection", self._connection))
+        plan_catch_up(self, cast("Http1Connection", self._connection))
         super()._resume_inner()
 
 

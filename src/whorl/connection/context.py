@@ -1,145 +1,135 @@
-"""What all HTTP/1 connections of one server share: limits, deadlines, tables of remembered lines, and the set of
-connections itself.
-
-Made once by `server`. A connection keeps one reference to it, so that an idle connection costs little.
-"""
+"""What the connections of one server share. An idle connection keeps one reference to it, and so costs little."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass, field
-from math import inf
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Final
 
-from whorl.asgi.app_context import Service
+from whorl.asgi.app_context import AppContext
 from whorl.asgi.websocket import WebSocketLimits
-from whorl.connection.phase import Phase
+from whorl.connection.http1_state import phase_timeouts
+from whorl.connection.limits import Limits
+from whorl.connection.managed import Managed
 from whorl.http.default_fields import DefaultFields
-from whorl.http.encoder import FieldTable
-from whorl.net.io_batch import Sender, Turn
-from whorl.wire.http1.fields import FieldLines
-from whorl.wire.http1.head import Limits
+from whorl.http.encoder import ResponseFieldEncoder
+from whorl.net.io_batch import IoBatch
+from whorl.net.write_buffer import FlushScheduler
+from whorl.wire.http1.fields import FieldLineCache
+from whorl.wire.http1.head import HeadLimits
 from whorl.wire.http1.writer import encode_field
 
-if TYPE_CHECKING:
-    from whorl.connection.http1 import Connection
+__all__ = ["Http1Caches", "ServerContext"]
 
-__all__ = ["Deadlines", "Shared"]
+READ_BUFFER_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long a connection may wait for its client, in seconds; infinity for ever.
+class Http1Caches:
+    """What the HTTP/1 connections of a server remember of requests and responses.
 
-    Attributes:
-        first_byte: for the first octet after it was accepted.
-        request_head: for a whole request head, from its first octet.
-        request_body: for progress of a request body.
-        response: for progress of a response that the client does not read.
-        keep_alive: for the next request.
-        handshake: for the end of the TLS handshake.
-        linger: for a client that goes on sending after our last words, in all, before the connection is closed under
-            it; counted from when it has taken them.
-        linger_silence: for the next bytes of such a client.
-        ping_interval: for anything to come from the peer of a WebSocket, before it is pinged.
-        ping_timeout: for anything to come after that.
-        close_handshake: for the Close frame that answers ours.
-        by_phase: how long each phase of a connection may last.
+    Args:
+        server_name, with_date, extra: as for `DefaultFields`.
     """
 
-    first_byte: float = 10.0
-    request_head: float = 30.0
-    request_body: float = 30.0
-    response: float = 60.0
-    keep_alive: float = 75.0
-    handshake: float = 10.0
-    linger: float = 30.0
-    linger_silence: float = 5.0
-    ping_interval: float = 20.0
-    ping_timeout: float = 20.0
-    close_handshake: float = 10.0
-    by_phase: tuple[float, ...] = field(init=False)
+    __slots__ = ("default_headers", "request_fields", "response_fields")
 
-    def __post_init__(self) -> None:
-        waits = {
-            Phase.HANDSHAKE: self.handshake,
-            Phase.FRESH: self.first_byte,
-            Phase.HEAD: self.request_head,
-            Phase.EXCHANGE: self.request_body,
-            Phase.DRAINING: self.request_body,
-            Phase.IDLE: self.keep_alive,
-            Phase.UPGRADED: inf,  # whorl.connection.websocket_deadlines knows more
-            Phase.LINGERING: min(self.linger, self.linger_silence),
-            Phase.CLOSING: self.response,
-            Phase.CLOSED: inf,
-        }
-        object.__setattr__(self, "by_phase", tuple(waits[phase] for phase in Phase))
-
-    @property
-    def shortest(self) -> float:
-        """The shortest of them."""
-        return min(*self.by_phase, self.ping_interval, self.ping_timeout, self.close_handshake)
+    def __init__(self, server_name: bytes, with_date: bool, extra: Sequence[tuple[bytes, bytes]]) -> None:
+        self.request_fields = FieldLineCache()
+        self.response_fields = ResponseFieldEncoder(encode_field)
+        self.default_headers = DefaultFields(encode_field, server_name, with_date, extra)
 
 
-@dataclass(slots=True)
-class Shared:
-    """What the connections of a server have in common.
+class ServerContext:
+    """What the connections of a server share.
+
+    Args:
+        app_context: what their exchanges share.
+        limits: the settings that they keep to.
+        caches: what they remember.
+        websocket_limits: what a WebSocket may cost; None if the server has no WebSocket.
+        loop_closes_promptly: whether the loop closes a socket when it is told to, and notices a reset.
 
     Attributes:
-        service: the application's side of it.
-        defaults: fields that every response carries.
-        limits: what a request head may cost.
-        deadlines: how long a client may be waited for.
-        limit_concurrency: most requests in flight, None without a limit; more are answered with 503.
-        websocket: what a WebSocket may cost; None where none is served.
-        drain_bytes: how much of a request body that nobody read is thrown away to keep a connection.
-        linger_bytes: how much is thrown away after our last words.
-        pipeline: how many pipelined requests one connection is served in one turn of the loop.
-        high_bytes: how much of a response may wait unsent before the application waits.
-        low_bytes: when it goes on.
-        read_buffer: where connections are read to that have no buffer of the loop's.
-        turn: what connections do together in one turn of the poller, where there is one.
-        to_openssl, from_openssl: what OpenSSL reads from and writes to; `tls_transport` leaves both empty.
-        prompt_close: whether the loop closes a socket when it is told to, and notices that a client reset one.
-        leaving: whether the server is shutting down: whoever connects now is turned away.
-        keeps_alive: whether a connection may outlive its exchange.
+        app_context, limits, caches, websocket_limits, loop_closes_promptly: the same.
+        batch: what they do together in one iteration of the loop.
+        connection_closed: done when a connection has closed; None if nothing waits for that.
         connections: the open ones.
-        changed: done when a connection has closed, for who waits until all have.
-        unflushed: outside of a turn of the poller, those that hold what is to leave when the turn of the loop ends.
+        head_limits: what a request head may cost.
+        keep_alive_enabled: whether a connection may outlive its exchange.
+        phase_timeouts: how long each phase of an HTTP/1 connection may last, in seconds.
+        read_buffer: where connections read that cannot have a buffer of their own (rloop).
+        rejects_new: whether new connections are closed at once.
+        scheduler: flushes at the end of an iteration.
+        tls_in, tls_out: what OpenSSL reads from and writes to. They are empty whenever TLS is not at work.
     """
 
-    service: Service
-    defaults: DefaultFields
-    limits: Limits = field(default_factory=Limits)
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    limit_concurrency: int | None = None
-    websocket: WebSocketLimits | None = field(default_factory=WebSocketLimits)
-    drain_bytes: int = 1024 * 1024
-    linger_bytes: int = 64 * 1024 * 1024
-    pipeline: int = 16
-    high_bytes: int = 64 * 1024
-    low_bytes: int = 16 * 1024
-    read_buffer: bytearray = field(default_factory=lambda: bytearray(64 * 1024))
-    turn: Turn = field(default_factory=Turn)
-    to_openssl: ssl.MemoryBIO = field(default_factory=ssl.MemoryBIO)
-    from_openssl: ssl.MemoryBIO = field(default_factory=ssl.MemoryBIO)
-    prompt_close: bool = True
-    leaving: bool = False
-    keeps_alive: bool = True
-    connections: set[Connection] = field(default_factory=set)
-    changed: asyncio.Future[None] | None = None
-    unflushed: list[Sender] = field(default_factory=list)
-    lines: FieldLines = field(default_factory=FieldLines)
-    fields: FieldTable = field(default_factory=lambda: FieldTable(encode_field))
+    __slots__ = (
+        "app_context",
+        "batch",
+        "caches",
+        "connection_closed",
+        "connections",
+        "head_limits",
+        "keep_alive_enabled",
+        "limits",
+        "loop_closes_promptly",
+        "phase_timeouts",
+        "read_buffer",
+        "rejects_new",
+        "scheduler",
+        "tls_in",
+        "tls_out",
+        "websocket_limits",
+    )
 
-    def plan_flush(self) -> None:
-        """Have what outputs hold leave when the turn of the loop ends. One callback does it for all: an event that goes
-        to many clients goes in one turn."""
-        self.service.loop.call_soon(self.flush_all, context=self.service.context)
+    def __init__(
+        self,
+        app_context: AppContext,
+        limits: Limits,
+        caches: Http1Caches,
+        websocket_limits: WebSocketLimits | None,
+        loop_closes_promptly: bool = True,
+    ) -> None:
+        self.app_context = app_context
+        self.limits = limits
+        self.caches = caches
+        self.websocket_limits = websocket_limits
+        self.loop_closes_promptly = loop_closes_promptly
+        self.head_limits = HeadLimits(
+            limits.limit_request_line, limits.limit_header_section, limits.limit_header_fields
+        )
+        self.phase_timeouts = phase_timeouts(limits)
+        self.batch = IoBatch()
+        self.scheduler = FlushScheduler(app_context.loop, app_context.context, self.batch)
+        self.read_buffer = bytearray(READ_BUFFER_BYTES)
+        self.tls_in = ssl.MemoryBIO()
+        self.tls_out = ssl.MemoryBIO()
+        self.keep_alive_enabled = limits.timeout_keep_alive != 0
+        self.rejects_new = False
+        self.connections: set[Managed] = set()
+        self.connection_closed: asyncio.Future[None] | None = None
 
-    def flush_all(self) -> None:
-        """The turn of the loop ends."""
-        unflushed = self.unflushed
-        self.unflushed = []
-        self.turn.send(unflushed)
+    def add(self, connection: Managed) -> None:
+        """Add a connection that has opened."""
+        self.connections.add(connection)
+
+    def discard(self, connection: Managed) -> None:
+        """Remove a connection that has closed."""
+        self.connections.discard(connection)
+        closed = self.connection_closed
+        if closed is not None and not closed.done():
+            closed.set_result(None)
+
+    def stop_keep_alive(self) -> None:
+        """Close each connection after its present response."""
+        self.keep_alive_enabled = False
+
+    def reject_new(self) -> None:
+        """Close new connections at once."""
+        self.rejects_new = True
+
+    def wait_closed(self) -> asyncio.Future[None]:
+        """Return a future that is done when a connection has closed."""
+        self.connection_closed = self.app_context.loop.create_future()
+        return self.connection_closed

@@ -1,364 +1,392 @@
-"""One HTTP/1.1 connection: where octets meet the protocol (RFC 9112 section 9).
+"""One HTTP/1 connection (RFC 9112 section 9): where bytes meet the protocol.
 
-Octets come in from the loop's transport, the `RequestReader` makes heads and bodies of them, and each request becomes
-an `Exchange`, one after the other in the order in which they came. The connection is the `Stream` its exchange talks
-to. It says what it waits for (`Phase`); the server's one sweep asks every connection, and that is all there is of
-timers. It must not know the application, nor ASGI's messages.
+`RequestReader` parses what is read. Each request becomes an `Exchange`, in the order of arrival; the connection is its
+`Stream`, and `WriteBuffer` sends what it writes. `phase` says what the connection waits for. It has no timer: the
+server's sweep calls `check_deadlines`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import BinaryIO
+from math import inf
+from typing import BinaryIO, cast
 
 from whorl.asgi.exchange import Exchange
-from whorl.asgi.scope import PeerFacts, http_scope
-from whorl.asgi.states import Our
+from whorl.asgi.scope import ConnectionInfo
+from whorl.asgi.states import ABORTED, STARTED
+from whorl.asgi.stream import ClientDisconnected
 from whorl.asgi.websocket import Session
 from whorl.compiled import mypyc_attr
-from whorl.connection import upgrade
-from whorl.connection.context import Shared
-from whorl.connection.ending import Ending
-from whorl.connection.listener_policy import Entrance
-from whorl.connection.phase import CLOSED, CLOSING, DRAINING, EXCHANGE, HEAD, IDLE, UPGRADED
-from whorl.connection.refusing import busy, tell, too_long
-from whorl.connection.sendfile import send_file
-from whorl.connection.write_buffer import LARGE_BYTES, SMALL_BYTES
-from whorl.http.encoder import HAS_CLOSE, HAS_UPGRADE, FieldTable
-from whorl.http.error import Refusal
-from whorl.http.framing import LENGTH_COUNTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COUNTED, Framing
-from whorl.net.io_batch import MANY
+from whorl.connection.admission import admit, admit_websocket, body_too_large, log_error
+from whorl.connection.context import ServerContext
+from whorl.connection.http1_state import (
+    AWAITING_REQUEST,
+    CLOSED,
+    CLOSING,
+    DISCARDING_BODY,
+    ENDING,
+    IDLE,
+    IN_EXCHANGE,
+    LINGERING,
+    NEW,
+    READING_HEAD,
+    TLS_HANDSHAKE,
+    UPGRADED,
+    Phase,
+)
+from whorl.connection.listener_policy import ListenerPolicy
+from whorl.connection.websocket_deadlines import WebSocketDeadlines
+from whorl.http.encoder import HAS_CLOSE
+from whorl.http.error import HttpError
+from whorl.http.framing import LENGTH_DECLARED, Framing
+from whorl.http.request import Request
+from whorl.net.io_batch import MIN_BATCH_SIZE
+from whorl.net.sendfile import send_file
+from whorl.net.write_buffer import CORKED, INLINE_CHUNK_MAX_BYTES, NO_COPY_MIN_BYTES, WriteBuffer
 from whorl.observe.failures import bug
-from whorl.platform import peer_has_ended
-from whorl.wire.http1.head import SAYS_CLOSE, SAYS_OF_PROXY, SAYS_OLD, SAYS_UPGRADE, RequestHead
+from whorl.platform import peer_has_ended, peer_is_gone
+from whorl.wire.http1.head import CLOSE, HTTP_1_0, UPGRADE
+from whorl.wire.http1.reader import RequestReader
 from whorl.wire.http1.writer import (
-    CHUNKED_LINE,
-    CLOSE_LINE,
-    KEEP_ALIVE_LINE,
+    CHUNKED,
     STATUS_LINES,
-    UPGRADE_LINE,
+    UNTIL_CLOSE,
+    ResponseWriter,
+    encode_field,
+    error_content,
+    error_response,
     interim_response,
     last_chunk,
-    refusal_content,
-    refusal_response,
 )
 from whorl.wire.websocket.deflate import Deflate
-from whorl.wire.websocket.handshake import Handshake, HandshakeRefusal
+from whorl.wire.websocket.handshake import Handshake, HandshakeRefusal, is_upgrade, read_handshake, response_fields
 
-__all__ = ["Connection"]
+__all__ = ["Http1Connection"]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Connection(Ending):
+class Http1Connection(asyncio.Protocol):
     """Serves one client.
 
     Args:
-        shared: what all connections of the server share.
-        entrance: what holds for those who come in by the same socket.
+        context: what the server's connections share.
+        policy: what holds for the clients of its listening socket.
+
+    Attributes:
+        client: the client of the present request: the peer, or the one that a proxy names.
+        context: the same as above.
+        exchange: the present one.
+        output: sends what is written; from `connection_made` on.
+        peer: the two ends of the connection.
+        phase: what the connection waits for.
+        policy: the same as above.
+        reader: parses what is read.
+        reading_held: whether the transport reads nothing more for now, for a reason of its own (TLS).
+        reading_paused: whether the connection has paused reading.
+        response: writes the heads of responses.
+        their_eof: whether the client has ended its side.
+        waiting_since: when the present wait began, in seconds of the sweep's clock; 0 until the sweep has seen it.
+        websocket: what the connection has become.
+        writing_blocked: whether more than the high-water mark is unsent.
     """
 
     __slots__ = (
-        "_chunked",
-        "_says",
-        "entrance",
+        "_body_bytes",
+        "_handshake",
+        "_last_unsent_bytes",
+        "_lingering_since",
+        "_resume_scheduled",
+        "_unsent_since",
+        "_websocket_deadlines",
+        "client",
+        "context",
         "exchange",
-        "fields",
+        "field_encoder",
+        "output",
         "peer",
-        "seen",
-        "turn_planned",
+        "phase",
+        "policy",
+        "reader",
+        "reading_held",
+        "reading_paused",
+        "response",
+        "their_eof",
+        "waiting_since",
         "websocket",
+        "writing_blocked",
     )
 
-    fields: FieldTable
+    client: ConnectionInfo
+    output: WriteBuffer
+    peer: ConnectionInfo
+    _handshake: Handshake  # of a request that asks for WebSocket
 
-    def __init__(self, shared: Shared, entrance: Entrance) -> None:
-        Ending.__init__(self, shared)
-        self.entrance = entrance
-        self.fields = shared.fields
+    def __init__(self, context: ServerContext, policy: ListenerPolicy) -> None:
+        self.context = context
+        self.policy = policy
+        self.field_encoder = context.caches.response_fields
+        self.reader = RequestReader(context.head_limits, context.caches.request_fields)
+        self.response = ResponseWriter()
+        self.phase: Phase = NEW
         self.exchange: Exchange | None = None
         self.websocket: Session | None = None
-        self._says = 0
-        self._chunked = False
-        self.turn_planned = False
+        self._websocket_deadlines: WebSocketDeadlines | None = None
+        self.reading_held = False
+        self.reading_paused = False
+        self.writing_blocked = False
+        self.their_eof = False
+        self.waiting_since = 0.0
+        self._body_bytes = 0  # received or discarded, of the present body
+        self._resume_scheduled = False
+        self._last_unsent_bytes = 0
+        self._unsent_since = 0.0
+        self._lingering_since = 0.0
 
     # The loop's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.attach(transport)
-        # `seen` is whom the present request comes from: the peer, or whom a proxy speaks for.
-        self.peer: PeerFacts = self.entrance.welcome(transport)
-        self.seen: PeerFacts = self.peer
-        self.shared.connections.add(self)
-        if self.shared.leaving:
+        context = self.context
+        limits = context.limits
+        self.output = WriteBuffer(
+            cast("asyncio.Transport", transport),
+            context.scheduler,
+            context.app_context.logger,
+            limits.buffer_response_high,
+            limits.buffer_response_low,
+        )
+        self.client = self.peer = self.policy.peer_of(transport)
+        context.add(self)
+        if context.rejects_new:
             self.phase = CLOSING
-            self.transport.abort()
+            self.output.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.phase is CLOSED:
-            return  # there is a loop that says so once more when it is told to abort
+            return  # a loop may call this twice after abort()
         self.phase = CLOSED
-        self.shared.connections.discard(self)
-        self.end_for_children()
-        if not self.shared.prompt_close:
-            self.hang_up()
-        self._held.clear()
+        output = self.output
+        output.shut_down_if_forked()
+        if not self.context.loop_closes_promptly:
+            output.force_close_fd()
+        output.discard()
         self.reader.discard()
         self.writing_blocked = False
-        self.leave_exchange()
-        self.websocket = None  # it knows this connection: only the garbage collector could part the two
-        changed = self.shared.changed
-        if changed is not None and not changed.done():
-            changed.set_result(None)
+        self.disconnect_exchange()
+        if self.websocket is not None:  # it refers to this connection: break the cycle
+            self.websocket = self._websocket_deadlines = None
+        self.context.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Serve what has come, as far as it goes without waiting, and let everything that was said leave in one
-        write."""
+        """Serve what was read, as far as that does not wait, and send in one write what is answered."""
         phase = self.phase
         if phase is UPGRADED:
-            self.take(data)
+            self._receive_websocket_data(data)
             return
         reader = self.reader
-        if reader.buffer or self.turn_planned:
+        if reader.buffer or self._resume_scheduled:
             reader.receive_data(data)
-            if self.turn_planned:  # other connections come first
+            if self._resume_scheduled:  # other connections come first
                 self._pause_above_mark()
                 return
         else:
             reader.buffer = data
-        heads = self.shared.turn.heads
-        if heads is None or not (phase is IDLE or phase < EXCHANGE):
-            self.take(None)
+        batch = self.context.batch
+        if phase not in AWAITING_REQUEST or not batch.defers_requests():
+            self._serve()
             return
         try:
-            head = reader.try_head()
-            if head is None:
+            request = reader.next_request()
+            if request is None:
                 self._await_head()
             else:
-                self.phase = HEAD
-                self.turn_planned = True  # an end that comes in the same turn does not overtake the request
-                heads.append((self, head))
+                if phase is not READING_HEAD:
+                    self.phase = READING_HEAD
+                self._resume_scheduled = True  # an EOF in the same batch must not overtake the request
+                batch.request(self, request)
         except Exception as error:
-            self._fail(error)
-
-    def take(self, what: RequestHead | bytes | None) -> None:
-        """Serve what is there.
-
-        Args:
-            what: the head of the request that begins, if it was looked for before; octets for a WebSocket.
-        """
-        self.in_turn = True
-        try:
-            phase = self.phase
-            if phase is HEAD and isinstance(what, RequestHead):
-                self.turn_planned = False
-                self._begin(what)
-                if self.phase is not IDLE or self.reader.buffer or self.their_eof or self.reading_paused:
-                    self._serve(1)
-            elif phase is UPGRADED and isinstance(what, bytes):
-                self.since = 0.0
-                if self.websocket is not None:
-                    self.websocket.receive_octets(what, self.shared.pipeline)
-            else:
-                if what is not None:
-                    self.turn_planned = False
-                self._serve(0)
-        except Exception as error:
-            self._fail(error)
-        self.in_turn = False
-        if self._held:
-            held = self.shared.turn.held
-            if held is None:
-                self.flush()
-            elif not self.flush_planned:
-                self.flush_planned = True
-                held.append(self)
-
-    def _fail(self, error: Exception) -> None:
-        if isinstance(error, Refusal):
-            self.refuse(error)
-        else:
-            bug(self.shared.service.logger, error)
-            session = self.websocket
-            if self.phase is not UPGRADED or session is None or not session.reading_failed(error):
-                self.reset()
+            self._handle_error(error)
 
     def eof_received(self) -> bool:
-        """The client will send nothing more, so it has left, as far as the application asks. One that has a request
-        under way still gets its whole response."""
+        """The client has ended its side, which counts as disconnected. A request in flight still gets its response."""
         self.their_eof = True
         exchange = self.exchange
-        if exchange is not None and self.phase is EXCHANGE and self.reader.chunks_wait:
-            return True  # `_planned_turn` reads them, and comes back
-        if exchange is not None and self.phase is EXCHANGE and self.reader.body_complete:
+        if exchange is not None and self.phase is IN_EXCHANGE and self.reader.has_unread_chunks:
+            return True  # `_resume` reads them, and calls this again
+        if exchange is not None and self.phase is IN_EXCHANGE and self.reader.body_complete:
             exchange.client_ended()
             return True
         if exchange is not None:
-            self.leave_exchange()
-            self._cut()
-        elif not (self.turn_planned or (self.writing_blocked and self.reader.buffer)):
-            self.close()  # else requests that were pipelined come first
+            self.disconnect_exchange()
+            self._abort_response()
+        elif not (self._resume_scheduled or (self.writing_blocked and self.reader.buffer)):
+            self.close()  # else pipelined requests come first
         return True
 
     def pause_writing(self) -> None:
         self.writing_blocked = True
-        self.since = self.untaken_since = 0.0
-        if self.phase < UPGRADED and self.reader.body_complete:
-            self._pause_transport()  # what comes now asks for more responses, and those before it are not read
+        self.waiting_since = self._unsent_since = 0.0
+        if self.phase not in ENDING and self.phase is not UPGRADED and self.reader.body_complete:
+            self.pause_reading()  # a further request would only add to what the client does not read
 
     def resume_writing(self) -> None:
         self.writing_blocked = False
-        self.since = 0.0  # what comes now, the next piece or idleness, is counted from here
+        self.waiting_since = 0.0
         if self.exchange is not None:
             self.exchange.resume_writing()
-        if self.reading_paused and self.phase < UPGRADED and self.reader.body_complete:
-            if self.exchange is None and self.reader.buffer:
-                self._plan_turn()
-            elif self.reader.buffered_bytes <= self.shared.high_bytes:
-                self._resume_transport()
+        if not self.reading_paused or self.phase in ENDING or self.phase is UPGRADED or not self.reader.body_complete:
+            return
+        if self.exchange is None and self.reader.buffer:
+            self._schedule_resume()
+        elif self.reader.buffered_bytes <= self.context.limits.buffer_response_high:
+            self.resume_reading()
 
-    # Reading
+    # Serving
 
-    def _serve(self, served: int) -> None:
-        """Go through what is buffered, as far as it goes. So many requests were served in this turn."""
+    def start_request(self, request: Request) -> None:
+        """Start a request that waited for the others of its batch (`RequestSink`)."""
+        self._resume_scheduled = False
+        phase = self.phase
+        if phase is not READING_HEAD:
+            self._serve()  # the connection ended meanwhile
+            return
+        output = self.output
+        output.cork()
+        try:
+            self._start_exchange(request)
+            if self.phase is not IDLE or self.reader.buffer or self.their_eof or self.reading_paused:
+                self._serve_buffered(1)
+        except Exception as error:
+            self._handle_error(error)
+        output.uncork()
+
+    def _serve(self) -> None:
+        """Serve what is buffered."""
+        output = self.output
+        output.cork()
+        try:
+            self._serve_buffered(0)
+        except Exception as error:
+            self._handle_error(error)
+        output.uncork()
+
+    def _serve_buffered(self, served: int) -> None:
+        """Go through what is buffered.
+
+        Args:
+            served: how many requests this connection has been served in this iteration of the loop.
+        """
         reader = self.reader
+        limit = self.context.limits.limit_pipeline
         while True:
             phase = self.phase
-            if phase is IDLE:
-                if not reader.buffer:
-                    if served == self.shared.pipeline:
-                        self._plan_turn()  # as in `_planned_turn`
-                    elif self.their_eof or self.reading_paused:
-                        self._await_head()
-                    return
-            elif phase is EXCHANGE:
+            if phase is IN_EXCHANGE:
                 self._read_body()
-                if self.phase is EXCHANGE:
+                if self.phase is IN_EXCHANGE:
                     return
                 continue
-            elif phase is DRAINING:
-                self._drain_body()
-                if self.phase is DRAINING:
+            if phase is DISCARDING_BODY:
+                self._discard_body()
+                if self.phase is DISCARDING_BODY:
                     return
                 continue
-            elif phase >= UPGRADED:
-                self._discard()
+            if phase not in AWAITING_REQUEST:
+                self._drop_input()
                 return
-            elif not reader.buffer:
-                self._await_head()
+            if not reader.buffer:
+                if phase is not IDLE:
+                    self._await_head()
+                elif served == limit:
+                    self._schedule_resume()  # what comes in this iteration waits too: see `_resume`
+                elif self.their_eof or self.reading_paused:
+                    self._await_head()
                 return
             if self.writing_blocked:
-                self._pause_transport()  # until the client has read some of its responses
+                self.pause_reading()  # until the client has read some of its responses
                 return
-            if served == self.shared.pipeline:
-                self._plan_turn()
+            if served == limit:
+                self._schedule_resume()
                 return
-            head = reader.try_head()
-            if head is None:
+            request = reader.next_request()
+            if request is None:
                 self._await_head()
                 return
-            self._begin(head)
+            self._start_exchange(request)
             served += 1
 
-    def _plan_turn(self) -> None:
+    def _schedule_resume(self) -> None:
         """Go on with what is buffered in the next iteration of the loop: other connections come first, and no request
-        runs inside the task of the one before."""
+        runs inside the task of the previous one."""
         self._pause_above_mark()
-        if not self.turn_planned:
-            self.turn_planned = True
-            service = self.shared.service
-            service.loop.call_soon(self._planned_turn, context=service.context)
+        if not self._resume_scheduled:
+            self._resume_scheduled = True
+            app_context = self.context.app_context
+            app_context.loop.call_soon(self._resume, context=app_context.context)
 
-    def _planned_turn(self) -> None:
-        self.turn_planned = False
-        if self.phase < UPGRADED:
-            waiting_bytes = self.reader.buffered_bytes
-            self.take(None)
-            if self.their_eof and self.phase is EXCHANGE:
-                self.eof_received()
-            if (self.phase < EXCHANGE or self.phase is IDLE) and self.reader.buffered_bytes < waiting_bytes:
-                self._plan_turn()  # what comes in this iteration waits too, or it would serve the limit twice
+    def _resume(self) -> None:
+        self._resume_scheduled = False
+        if self.phase in ENDING or self.phase is UPGRADED:
+            return
+        waiting_bytes = self.reader.buffered_bytes
+        self._serve()
+        if self.their_eof and self.phase is IN_EXCHANGE:
+            self.eof_received()
+        if self.phase in AWAITING_REQUEST and self.reader.buffered_bytes < waiting_bytes:
+            self._schedule_resume()  # what comes in this iteration waits too, or the limit would be served twice
 
     def _pause_above_mark(self) -> None:
-        """Read no more while much of what was read waits; `_await_head` reads on."""
-        if self.reader.buffered_bytes > self.shared.high_bytes:
-            self._pause_transport()
+        """Pause reading if much of what was read waits. `_await_head` resumes."""
+        if self.reader.buffered_bytes > self.context.limits.buffer_response_high:
+            self.pause_reading()
 
     def _await_head(self) -> None:
-        """What is buffered is no whole head: wait for its rest, or for its beginning."""
+        """Wait for the rest of a head, or for its beginning."""
         if self.their_eof:
             self.close()
             return
         if self.reader.buffer:
-            if self.phase is not HEAD:
-                self.phase = HEAD
-                self.since = 0.0
-        elif self.phase is HEAD:
+            if self.phase is not READING_HEAD:
+                self.phase = READING_HEAD
+                self.waiting_since = 0.0
+        elif self.phase is READING_HEAD:
             self.phase = IDLE
-        if self.reading_paused and not self.writing_blocked:
-            self._resume_transport()
+        if not self.writing_blocked:
+            self.resume_reading()
 
-    def _begin(self, head: RequestHead) -> None:
-        """Start the exchange of a request whose head has come, with as much of its body as came along."""
-        shared = self.shared
-        service = shared.service
-        seen = self.peer
-        self._says = says = head.says
-        if says & SAYS_OF_PROXY or seen.special:
-            if not self._look(head):
-                return
-            seen = self.seen
-        limit = shared.limit_concurrency
-        if limit is not None and len(service.running) >= limit:
-            self.refuse(busy(), head)
-            return
-        service.requests = requests = service.requests + 1
-        if requests == service.limit_requests:
-            service.limit_reached()
-        exchange: Exchange | None
-        if not says & SAYS_UPGRADE:
-            exchange = Exchange(service, self, head, http_scope(head, seen, service))
-        elif (exchange := self._upgrade(head)) is None:
+    def _start_exchange(self, request: Request) -> None:
+        """Start the exchange of a request, with as much of its body as has been read."""
+        self.response.start(request.flags)
+        self.client = self.peer
+        try:
+            exchange = admit(request, self) if not request.flags & UPGRADE else self._admit_upgrade(request)
+        except HttpError as error:
+            self.refuse(error, request)
             return
         self.exchange = exchange
-        self.phase = EXCHANGE
-        if head.body_bytes:
-            self.since = 0.0
-            limit_bytes = service.limit_body_bytes
-            if limit_bytes is not None and head.body_bytes > limit_bytes:
-                raise too_long()
+        self.phase = IN_EXCHANGE
+        if request.body_bytes:
+            self.waiting_since = 0.0
             self._body_bytes = 0
             self._read_body()
             if self.their_eof and not self.reader.body_complete:
-                self.leave_exchange()  # the rest will never come
+                self.disconnect_exchange()  # the rest will never come
                 self.close()
                 return
         exchange.start()
 
-    def _upgrade(self, head: RequestHead) -> Exchange | None:
-        """The exchange of a request that would rather speak another protocol: as plain HTTP where that is none of ours
-        (RFC 9110 section 7.8). None where it was refused."""
+    def _admit_upgrade(self, request: Request) -> Exchange:
+        """Admit a request that asks for another protocol. If that is not WebSocket, it is served as plain HTTP (RFC
+        9110 section 7.8)."""
+        if self.context.websocket_limits is None or not is_upgrade(request.version, request.fields):
+            return admit(request, self)
         try:
-            session = upgrade.begin(self, head)
+            self._handshake = read_handshake(request.method, request.fields)
         except HandshakeRefusal as refusal:
-            upgrade.refuse(self, refusal, head)
-            return None
-        service = self.shared.service
-        return session or Exchange(service, self, head, http_scope(head, self.seen, service))
-
-    def _look(self, head: RequestHead) -> bool:
-        """See whom a request comes from, where that is not the peer alone. Returns False where it was refused."""
-        entrance = self.entrance
-        self.seen = entrance.look(head, self.peer)
-        try:
-            entrance.check(head)
-        except Refusal as refusal:
-            self.refuse(refusal, head)
-            return False
-        return True
+            raise HttpError(refusal.status, refusal.reason, refusal.fields) from None
+        return admit_websocket(request, self, self._handshake)
 
     def _read_body(self) -> None:
-        """Hand the exchange what has come of its request's body. What comes after that waits its turn."""
+        """Deliver what has been read of the request body. What follows the body stays in the buffer."""
         reader = self.reader
         exchange = self.exchange
         if exchange is None or not reader.buffer:
@@ -370,40 +398,36 @@ class Connection(Ending):
         complete = reader.body_complete
         if not data and not complete:
             return
-        self.since = 0.0
+        self.waiting_since = 0.0
         self._body_bytes += len(data)
-        limit_bytes = self.shared.service.limit_body_bytes
+        limit_bytes = self.context.limits.limit_body_size
         if limit_bytes is not None and self._body_bytes > limit_bytes:
-            raise too_long()
+            raise body_too_large()
         if not exchange.deliver(data, complete) or (self.writing_blocked and reader.body_complete):
-            self._pause_transport()
-        elif self.reading_paused:
-            self._resume_transport()
-        if reader.chunks_wait:
-            self._plan_turn()
+            self.pause_reading()
+        else:
+            self.resume_reading()
+        if reader.has_unread_chunks:
+            self._schedule_resume()
 
-    def _drain_body(self) -> None:
-        """Throw away a body that nobody will read, as far as that is cheaper than a new connection."""
+    def _discard_body(self) -> None:
+        """Discard the rest of a body, as long as that is cheaper than a new connection."""
         reader = self.reader
         self._body_bytes += len(reader.read_body())
         if reader.body_complete:
-            self._between()
-        elif self._body_bytes > self.shared.drain_bytes:
+            self._next_request()
+        elif self._body_bytes > self.context.limits.limit_body_drain:
             self._linger()
-        elif reader.chunks_wait:
-            self._plan_turn()
-        elif self.reading_paused:
-            self._resume_transport()
+        elif reader.has_unread_chunks:
+            self._schedule_resume()
+        else:
+            self.resume_reading()
 
-    # What the exchange asks (whorl.asgi.stream.Stream)
+    # asgi.Stream
 
     def client_ended(self) -> bool:
-        # While reading is paused, the end waits in the kernel behind what was not read.
+        # While reading is paused, the EOF waits in the kernel behind what has not been read.
         return self.their_eof or (self.reading_paused and peer_has_ended(self.fileno()))
-
-    @property
-    def client_text(self) -> str:
-        return self.seen.client_text
 
     def send_head(
         self, status: int, lines: list[bytes], flags: int, framing: Framing, content: bytes, ends: bool
@@ -411,127 +435,179 @@ class Connection(Ending):
         exchange = self.exchange
         if exchange is None:
             return
-        shared = self.shared
-        held = self._held
-        held.append(STATUS_LINES[status])
-        held += lines
-        if framing is not LENGTH_DECLARED:
-            if framing is LENGTH_COUNTED or framing is NO_CONTENT_COUNTED:
-                held.append(b"content-length: %d\r\n" % len(content))
-            elif framing is LENGTH_UNKNOWN and not self._says & SAYS_OLD:
-                self._chunked = True
-                held.append(CHUNKED_LINE)
-            if framing < LENGTH_DECLARED:
-                content = b""
-        if flags >= HAS_CLOSE or self._says >= SAYS_CLOSE or not shared.keeps_alive or not self.reader.body_complete:
-            self._tell_persistence(exchange, flags, framing)
-        held.append(shared.defaults.last_lines(flags))
-        if content:
-            size_bytes = len(content)
-            if size_bytes < LARGE_BYTES and not self._chunked:
-                held.append(content)
-                self._held_bytes += size_bytes
+        context = self.context
+        output = self.output
+        response = self.response
+        pending = output.pending
+        can_persist = context.keep_alive_enabled and (self.reader.body_complete or self._can_discard_rest(exchange))
+        response.write_head(pending, status, lines, flags, framing, len(content), can_persist)
+        pending.append(context.caches.default_headers.header_block(flags))
+        if content and framing >= LENGTH_DECLARED:
+            if len(content) < NO_COPY_MIN_BYTES and response.encoding is not CHUNKED:
+                pending.append(content)
             else:
-                self.send_data(content)
+                self.send_data(content, False)
         if ends:
-            self._end()
-        elif not self.in_turn:
-            self.plan_flush()
+            self._response_complete()
+        elif output.state is not CORKED:
+            output.schedule_flush()
 
-    def _tell_persistence(self, exchange: Exchange, flags: int, framing: Framing) -> None:
-        """Decide whether the connection outlives this response, and say what does not go without saying (RFC 9112
-        section 9.3)."""
-        old = self._says & SAYS_OLD > 0
-        self._until_close = old and framing is LENGTH_UNKNOWN
-        if (
-            flags & HAS_CLOSE
-            or self._until_close
-            or not self.shared.keeps_alive
-            or not (self.reader.body_complete or self._body_is_cheap(exchange))
-        ):
-            self._says |= SAYS_CLOSE
-        if self._says & SAYS_CLOSE:
-            self._held.append(CLOSE_LINE)
-        elif old:
-            self._held.append(KEEP_ALIVE_LINE)
-        elif flags & HAS_UPGRADE:
-            self._held.append(UPGRADE_LINE)
+    def _can_discard_rest(self, exchange: Exchange) -> bool:
+        """Return whether to discard the rest of the request body and keep the connection.
 
-    def _body_is_cheap(self, exchange: Exchange) -> bool:
-        """Whether what is still to come of the request body may be thrown away to keep the connection.
-
-        A client that was never told to continue may or may not send its body: nobody knows where its next request
-        begins (RFC 9110 section 10.1.1).
+        A client that still waits for 100 may send its body or not: nothing tells where its next request begins (RFC
+        9110 section 10.1.1).
         """
-        left_bytes = exchange.head.body_bytes - self._body_bytes
-        return not exchange.expects_continue and left_bytes <= self.shared.drain_bytes
+        left_bytes = exchange.request.body_bytes - self._body_bytes
+        return not exchange.awaits_continue and left_bytes <= self.context.limits.limit_body_drain
 
-    def send_data(self, data: bytes) -> None:
+    def send_data(self, data: bytes, ends: bool) -> None:
         if self.exchange is None:
             return
-        if not self._chunked:
-            self.write(data)
-            return
+        output = self.output
         size_bytes = len(data)
-        if size_bytes <= SMALL_BYTES:
-            self.write(b"%x\r\n%b\r\n" % (size_bytes, data))
+        sent = False
+        if self.response.encoding is not CHUNKED:
+            if size_bytes:
+                sent = output.write(data)
+        elif size_bytes > INLINE_CHUNK_MAX_BYTES:
+            output.pending.append(b"%x\r\n" % size_bytes)
+            sent = output.write(data)
+            output.write(b"\r\n0\r\n\r\n" if ends else b"\r\n")
+        elif not ends:
+            sent = output.write(b"%x\r\n%b\r\n" % (size_bytes, data))
+        elif size_bytes:
+            output.pending.append(b"%x\r\n%b\r\n0\r\n\r\n" % (size_bytes, data))
         else:
-            self._held.append(b"%x\r\n" % size_bytes)
-            self.write(data)
-            self.write(b"\r\n")
+            output.pending.append(b"0\r\n\r\n")
+        if ends:
+            self._response_complete()
+        elif sent:
+            self._block_if_closing()
 
-    def send_end(self, trailers: Sequence[bytes]) -> None:
+    def send_trailers(self, lines: Sequence[bytes]) -> None:
         if self.exchange is None:
             return
-        if self._chunked:
-            self._chunked = False
-            self._held.append(last_chunk(trailers))
-        self._end()
+        if self.response.encoding is CHUNKED:
+            self.output.pending.append(last_chunk(lines))
+        self._response_complete()
 
-    def _end(self) -> None:
-        """The response is complete."""
+    def _response_complete(self) -> None:
         self.exchange = None
-        if not self.in_turn:
-            if len(self.shared.service.running) < MANY:
-                self.flush()
+        output = self.output
+        corked = output.state is CORKED
+        if not corked:
+            if len(self.context.app_context.active) < MIN_BATCH_SIZE:
+                output.flush()
             else:
-                self.plan_flush()
-        if self._says & SAYS_CLOSE:
-            self._finish()
-        elif self.reader.body_complete:
+                output.schedule_flush()
+        if self.response.flags & CLOSE:
+            self._close_after_last_response()
+        elif not self.reader.body_complete:
+            self.phase = DISCARDING_BODY
+            self.waiting_since = 0.0
+            self._body_bytes = 0  # from here on, what is discarded
+            self.resume_reading()
+        elif corked and self.context.keep_alive_enabled:
             self.phase = IDLE
-            self.since = 0.0
-            if not self.in_turn or not self.shared.keeps_alive:
-                self._between()
+            self.waiting_since = 0.0
         else:
-            self.phase = DRAINING
-            self.since = 0.0
-            self._body_bytes = 0  # from here on, what is thrown away
-            self._resume_transport()
+            self._next_request()
+
+    def _block_if_closing(self) -> None:
+        """After a large write to a closing transport, block further writes until `connection_lost`: the application may
+        never wait otherwise."""
+        if self.output.is_closing():
+            self.writing_blocked = True
 
     def send_interim(self, status: int, lines: Sequence[bytes]) -> None:
-        if self.exchange is not None and not self._says & SAYS_OLD:
-            self.write(interim_response(status, lines))
+        if self.exchange is not None and not self.response.flags & HTTP_1_0:
+            self.output.write(interim_response(status, lines))
 
     async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
         exchange = self.exchange
-        if exchange is not None:
-            await send_file(self, exchange, file, offset, count)
+        if exchange is None:
+            return
+        try:
+            await send_file(self, file, offset, count, exchange.wait_writable)
+        except OSError:
+            if exchange.response_state is not ABORTED:
+                self.disconnect_exchange()
+                self.output.transport.abort()
+            raise ClientDisconnected from None
+
+    def abort(self) -> None:
+        if self.exchange is None:
+            return
+        self.exchange = None
+        self._abort_response()
+
+    def pause_reading(self) -> None:
+        if not self.reading_paused:
+            self.reading_paused = True
+            self.output.transport.pause_reading()
 
     def resume_reading(self) -> None:
         if self.reading_paused:
-            self._resume_transport()
+            self.reading_paused = False
+            self.waiting_since = 0.0
+            if self.phase is not CLOSING and self.phase is not CLOSED:
+                self.output.transport.resume_reading()
 
-    # And, once it has become a WebSocket, its session (whorl.asgi.websocket_transport.Carrier)
+    def hold_reading(self, held: bool) -> None:
+        """Note whether the transport reads nothing more for a reason of its own."""
+        self.reading_held = held
+
+    def restart_deadline(self) -> None:
+        """Restart the present wait: the client has done something that the transport does not tell."""
+        self.waiting_since = 0.0
+
+    # asgi.WebSocketTransport
 
     def accept_websocket(
-        self, handshake: Handshake, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
+        self, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
     ) -> None:
-        if isinstance(self.exchange, Session):
-            upgrade.switch(self, self.exchange, handshake, subprotocol, deflate, lines, flags)
+        session = self.exchange
+        if not isinstance(session, Session):
+            return
+        fields = [encode_field(*field) for field in response_fields(self._handshake, subprotocol, deflate)]
+        context = self.context
+        self.phase = UPGRADED
+        self.websocket = session
+        self._websocket_deadlines = WebSocketDeadlines(self, session, context.limits)
+        header_block = context.caches.default_headers.header_block(flags & ~HAS_CLOSE)
+        self.write(b"".join((STATUS_LINES[101], *fields, *lines, header_block)))
+        session.accepted(101)
+        rest = self.reader.take_remaining()
+        if self.their_eof:
+            self.disconnect_exchange()
+            self.close()
+            return
+        self.resume_reading()
+        self.waiting_since = 0.0
+        if rest:
+            session.receive_octets(rest)
+        if context.rejects_new:
+            session.server_leaves()
 
-    def pause_reading(self) -> None:
-        self._pause_transport()
+    def _receive_websocket_data(self, data: bytes) -> None:
+        output = self.output
+        output.cork()
+        try:
+            self.waiting_since = 0.0
+            if self.websocket is not None:
+                self.websocket.receive_octets(data, self.context.limits.limit_pipeline)
+        except Exception as error:
+            self._handle_error(error)
+        output.uncork()
+
+    def write(self, data: bytes) -> None:
+        if self.output.write(data):
+            self._block_if_closing()
+
+    def write_header_and_payload(self, header: bytes, payload: bytes) -> None:
+        self.output.write_header_and_payload(header, payload)
+        self._block_if_closing()
 
     def websocket_ended(self, broken: bool) -> None:
         if self.phase is not UPGRADED:
@@ -542,56 +618,215 @@ class Connection(Ending):
         else:
             self.close()
 
-    def abort(self) -> None:
-        if self.exchange is None:
-            return
-        self.exchange = None
-        self._cut()
+    # Ending
 
-    # Endings
-
-    def _between(self) -> None:
-        """A request and its response are over; the next one may follow."""
+    def _next_request(self) -> None:
+        """Wait for the next request, which may be buffered."""
         self.phase = IDLE
-        self.since = 0.0
-        if not self.shared.keeps_alive:
+        self.waiting_since = 0.0
+        if not self.context.keep_alive_enabled:
             self.close()
-        elif not self.in_turn:
+        elif self.output.state is not CORKED:
             if self.reader.buffer or self.their_eof:
-                self._plan_turn()
+                self._schedule_resume()
             elif self.writing_blocked:
-                self._pause_transport()
-            elif self.reading_paused:
-                self._resume_transport()
+                self.pause_reading()
+            else:
+                self.resume_reading()
 
-    def refuse(self, refusal: Refusal, head: RequestHead | None = None) -> None:
-        """Answer with a status and end the connection; where a response is under way, cut it instead."""
-        shared = self.shared
-        exchange = self.exchange
-        if exchange is not None:
-            head = exchange.head
-            if exchange.our_state > Our.STARTED:
-                self.leave_exchange()
-                self._cut()
-                return
-        elif self.phase is DRAINING:
-            self._linger()  # the request has its response, and a second one would answer nothing
+    def _handle_error(self, error: Exception) -> None:
+        if isinstance(error, HttpError):
+            self.refuse(error)
             return
-        with_content = not self.reader.is_head_request() if head is None else head.method != "HEAD"
-        tell(self, refusal, head, len(refusal_content(refusal)) if with_content else 0)
-        self.leave_exchange()
-        self._held.append(refusal_response(refusal, shared.defaults.last_lines(0), with_content))
+        bug(self.context.app_context.logger, error)
+        session = self.websocket
+        if self.phase is not UPGRADED or session is None or not session.reading_failed(error):
+            self.reset()
+
+    def refuse(self, error: HttpError, request: Request | None = None) -> None:
+        """Answer with an error and end the connection; or abort the response that has begun.
+
+        Args:
+            error: the answer.
+            request: the request, if it was parsed and has no exchange.
+        """
+        exchange = self.exchange
+        reader = self.reader
+        if exchange is not None:
+            request = exchange.request
+            if exchange.response_state > STARTED:
+                self.disconnect_exchange()
+                self._abort_response()
+                return
+        elif self.phase is DISCARDING_BODY:
+            self._linger()  # the request has its response already
+            return
+        with_content = not reader.is_head_request() if request is None else request.method != "HEAD"
+        context = self.context
+        log_error(
+            context,
+            self.peer if request is None else self.client,
+            error,
+            exchange,
+            reader.request_line() if request is None else request,
+            len(error_content(error)) if with_content else 0,
+        )
+        self.disconnect_exchange()
+        header_block = context.caches.default_headers.header_block(0)
+        self.output.pending.append(error_response(error, header_block, with_content))
         self._linger()
 
-    def leave_exchange(self) -> None:
+    def disconnect_exchange(self) -> None:
+        """Tell the exchange, if there is one, that the client has disconnected."""
         exchange = self.exchange
         if exchange is not None:
             self.exchange = None
-            exchange.client_left()
+            exchange.on_disconnect()
 
-    # What the server asks
+    def _close_after_last_response(self) -> None:
+        if self.their_eof or (self.reader.body_complete and not self.reader.buffer):
+            self.close()
+        else:
+            self._linger()
 
-    def leave_websocket(self) -> None:
-        """Have a WebSocket end, as soon as its application has dealt with what came."""
+    def _linger(self) -> None:
+        """End our side, and let the client read what was sent: to close while it sends would destroy that on its way
+        (RFC 9112 section 9.6). Many clients send their whole body before they read, so this lasts as long as they send,
+        up to `timeout_linger` and `limit_linger`."""
+        output = self.output
+        output.flush_now()
+        self.reader.discard()
+        if self.their_eof or not output.transport.can_write_eof():
+            self.close()
+            return
+        if self.phase in ENDING:
+            return
+        self.phase = LINGERING
+        self.waiting_since = 0.0
+        self._lingering_since = 0.0
+        self._body_bytes = 0
+        self.resume_reading()
+        try:
+            output.transport.write_eof()
+        except OSError:  # the client has reset the connection, and asyncio's transport finds out here
+            self.reset()
+
+    def _drop_input(self) -> None:
+        """Discard what comes after the last response."""
+        reader = self.reader
+        if reader.buffer:
+            if self.phase is LINGERING and not self.writing_blocked:
+                self.waiting_since = 0.0
+            self._body_bytes += reader.buffered_bytes
+            reader.discard()
+        if self.phase is LINGERING and self._body_bytes > self.context.limits.limit_linger:
+            self.close()
+
+    def _abort_response(self) -> None:
+        """Close inside a response so that the client notices: by a reset if the end of its body is the end of the
+        connection (RFC 9112 section 8)."""
+        if self.response.encoding is UNTIL_CLOSE:
+            self.reset()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close when everything is sent. The sweep ends that if it takes too long."""
+        if self.phase is not CLOSING and self.phase is not CLOSED:
+            self.output.flush_now()
+            self.phase = CLOSING
+            self.waiting_since = self._unsent_since = 0.0
+            self.output.transport.close()
+
+    def reset(self) -> None:
+        """Close at once, so that the client sees an error and not an end (RST)."""
+        self.output.reset()
+
+    def fileno(self) -> int:
+        """Return the fd of the socket; -1 without one."""
+        return self.output.fileno()
+
+    # Managed
+
+    def check_deadlines(self, read_up_to: float, now: float) -> None:
+        """End the present wait if the client took too long."""
+        if self.waiting_since == 0.0:
+            self.waiting_since = now
+            if self._websocket_deadlines is not None:
+                self._websocket_deadlines.restart()
+        if self.reading_paused or self.their_eof or not self.context.loop_closes_promptly:
+            self._probe_client()
+        phase = self.phase
+        if self.writing_blocked or phase is CLOSING:
+            self._check_unsent(read_up_to, now)  # after a complete response too
+        elif phase is UPGRADED:
+            if self._websocket_deadlines is not None:
+                self._websocket_deadlines.check(read_up_to, now)
+        elif read_up_to - self.waiting_since > self._timeout_seconds() or self._lingers_too_long(read_up_to, now):
+            self._on_timeout()
+
+    def _check_unsent(self, read_up_to: float, now: float) -> None:
+        """Reset a client that takes nothing of what waits for it. What it sends meanwhile is no progress, nor is what
+        is added to what waits."""
+        unsent_bytes = self.output.transport.get_write_buffer_size()
+        if self._unsent_since == 0.0 or unsent_bytes < self._last_unsent_bytes:
+            self._unsent_since = now
+            self._last_unsent_bytes = unsent_bytes
+        elif read_up_to - self._unsent_since > self.context.limits.timeout_response:
+            self.disconnect_exchange()
+            self.reset()
+
+    def _timeout_seconds(self) -> float:
+        """Return how long the present wait may last; forever if the client waits for the server."""
+        if self.phase is IN_EXCHANGE:
+            exchange = self.exchange
+            if exchange is None or self.reading_paused or exchange.awaits_continue or self.reader.body_complete:
+                return inf
+        return self.context.phase_timeouts[self.phase]
+
+    def _lingers_too_long(self, read_up_to: float, now: float) -> bool:
+        """Return whether the client has sent for too long after it took the last response."""
+        if self.phase is not LINGERING or self.writing_blocked:
+            return False
+        if self._lingering_since == 0.0:
+            self._lingering_since = now
+        return read_up_to - self._lingering_since > self.context.limits.timeout_linger
+
+    def _on_timeout(self) -> None:
+        if self.phase is READING_HEAD:
+            self.refuse(HttpError(408, "The request head took too long (RFC 9110 section 15.5.9)."))
+        elif self.phase is IN_EXCHANGE:
+            self.refuse(HttpError(408, "The request body took too long (RFC 9110 section 15.5.9)."))
+        else:
+            self.close()
+
+    def _probe_client(self) -> None:
+        """Find a client that has gone if the loop does not tell: most loops watch nothing while they do not read, and
+        rloop does not notice a reset."""
+        exchange = self.exchange
+        if peer_is_gone(self.fileno()):
+            self.reset()
+        elif exchange is not None and exchange.awaits_disconnect and self.client_ended():
+            exchange.client_ended()
+
+    def start_drain(self) -> None:
+        """Close a WebSocket with 1012 when its application has handled what it received. A response in flight is
+        followed by the close anyway (`ServerContext.keep_alive_enabled`)."""
         if self.phase is UPGRADED and self.websocket is not None:
             self.websocket.server_leaves()
+
+    def close_if_idle(self) -> None:
+        """Close if the connection waits for another request."""
+        self._close_if_in(IDLE)
+
+    def close_if_new(self) -> None:
+        """Close if the client has sent nothing yet."""
+        self._close_if_in(NEW)
+
+    def close_if_handshaking(self) -> None:
+        """Close if the TLS handshake is not complete."""
+        self._close_if_in(TLS_HANDSHAKE)
+
+    def _close_if_in(self, phase: Phase) -> None:
+        if self.phase is phase and not self.reader.buffer:
+            self.close()

@@ -1,96 +1,99 @@
-"""What holds for everybody who comes in by one listening socket: whom to believe, and which hosts are served.
-
-A connection asks once, when it is made, who its peer is (`welcome`); and for a request that is more than its head and
-the peer tell, whom it comes from (`look`) and whether its host is served (`check`). All others pass by. Made once
-by `server`. It must not know how octets are read or written.
-"""
+"""What holds for all clients of one listening socket: the proxies that are trusted, and the hosts that are served."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 
-from whorl.asgi.forwarded import believe
-from whorl.asgi.scope import PeerFacts
-from whorl.connection.peer import peer_facts
-from whorl.http.error import Refusal
+from whorl.asgi.forwarded import apply_forwarded
+from whorl.asgi.scope import ConnectionInfo
+from whorl.http.error import HttpError
+from whorl.http.request import FORWARDED, UPGRADE_DROPPED, Request
 from whorl.proxy.headers import ProxyHeaders
 from whorl.proxy.hosts import HostList
 from whorl.proxy.tally import Tally
 from whorl.proxy.trust import Trust
-from whorl.wire.http1.head import SAYS_PROXIED, SAYS_UPGRADE_LOST, RequestHead
 
-__all__ = ["Entrance", "require_host"]
+__all__ = ["ListenerPolicy", "require_host"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """The rules of one way in.
+class ListenerPolicy:
+    """The rules of one listening socket.
 
     Attributes:
-        trust: whose word counts.
-        tally: where it is counted what nobody can read of it.
-        headers: reads what a trusted peer says of its client; None where that is not wanted.
+        trust: the peers that may speak for other clients.
+        malformed_counts: counts the fields and headers of proxies that cannot be read.
+        headers: reads the fields of a trusted proxy; None if they are not used.
         hosts: the hosts that are served; None for all.
-        address: the TCP address of all who come in; None where each connection is to tell.
-        scheme: "https" where there is TLS.
+        address: the TCP address of all connections; None if each has its own.
+        scheme: "https" with TLS.
     """
 
     trust: Trust
-    tally: Tally
+    malformed_counts: Tally
     headers: ProxyHeaders | None = None
     hosts: HostList | None = None
     address: tuple[str, int] | None = None
     scheme: str = "http"
 
-    def welcome(self, transport: asyncio.BaseTransport) -> PeerFacts:
-        """Who is at the other end of a new connection."""
-        return self.judge(peer_facts(transport, self.address, self.scheme))
+    def peer_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo:
+        """Return the two ends of a new connection."""
+        ours = self.address
+        client = transport.get_extra_info("peername")
+        if ours is None:
+            server = transport.get_extra_info("sockname")
+            if not isinstance(server, tuple):
+                path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else server
+                return self.mark_inspected(ConnectionInfo(None, (path, None) if path else None, self.scheme))
+            ours = (str(server[0]), int(server[1]))
+        peer = (str(client[0]), int(client[1])) if isinstance(client, tuple) else None
+        return self.mark_inspected(ConnectionInfo(peer, ours, self.scheme))
 
-    def judge(self, peer: PeerFacts) -> PeerFacts:
-        """Decide whether there is more to each request of a peer than its head tells."""
-        peer.special = peer.special or self.hosts is not None
+    def mark_inspected(self, peer: ConnectionInfo) -> ConnectionInfo:
+        """Mark a peer whose requests have to be inspected, and return it."""
+        peer.needs_inspection = peer.needs_inspection or self.hosts is not None
         return peer
 
-    def trusts(self, peer: PeerFacts) -> bool:
-        """Whether the peer's word counts."""
+    def trusts(self, peer: ConnectionInfo) -> bool:
+        """Return whether the peer may speak for other clients."""
         return self.trust.unix if peer.client is None else self.trust.admits_peer(peer.client[0])
 
-    def look(self, head: RequestHead, peer: PeerFacts) -> PeerFacts:
-        """Whom a request comes from.
+    def resolve_client(self, request: Request, peer: ConnectionInfo) -> ConnectionInfo:
+        """Return the client of a request: the peer, or the one that a trusted proxy names.
 
         Args:
-            head: the request's head; its Host may be replaced.
-            peer: of the connection. If it speaks for others once, each of its requests is looked at from then on.
+            request: its Host may be replaced.
+            peer: of the connection. Once it has spoken for another client, each of its requests is inspected.
         """
-        if head.says & SAYS_UPGRADE_LOST:
-            self.tally.handshakes += 1
-        if not head.says & SAYS_PROXIED or self.headers is None:
+        if request.flags & UPGRADE_DROPPED:
+            self.malformed_counts.handshakes += 1
+        if not request.flags & FORWARDED or self.headers is None:
             return peer
         if peer.trusted is None:
             peer.trusted = self.trusts(peer)
         if not peer.trusted:
             return peer
-        peer.special = True
-        return believe(self.headers.read(head.fields), head, peer)
+        peer.needs_inspection = True
+        return apply_forwarded(self.headers.read(request.fields), request, peer)
 
-    def check(self, head: RequestHead) -> None:
-        """Refuse a request for a host that is not served here.
+    def check_host(self, request: Request) -> None:
+        """Refuse a request for a host that is not served.
 
         Raises:
-            Refusal: 400.
+            HttpError: 400.
         """
         if self.hosts is not None:
-            require_host(head, self.hosts)
+            require_host(request, self.hosts)
 
 
-def require_host(head: RequestHead, hosts: HostList) -> bytes:
-    """The Host of a request.
+def require_host(request: Request, hosts: HostList) -> bytes:
+    """Return the Host of a request.
 
     Raises:
-        Refusal: 400, where it is none of these.
+        HttpError: 400, it is not in the list.
     """
-    host = next((value for name, value in head.fields if name == b"host"), b"")
+    host = next((value for name, value in request.fields if name == b"host"), b"")
     if not hosts.admits(host):
-        raise Refusal(400, "This server has no such host (RFC 9110 section 7.4).")
+        raise HttpError(400, "This server has no such host (RFC 9110 section 7.4).")
     return host

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 
 from whorl.asgi.forwarded import EXTENSION
-from whorl.asgi.scope import PeerFacts
-from whorl.connection.http1 import Connection
-from whorl.connection.phase import LINGERING
+from whorl.asgi.scope import ConnectionInfo
+from whorl.connection.http1 import Http1Connection
+from whorl.connection.http1_state import ENDING
 from whorl.proxy.preamble import Introduction, MalformedPreamble, NoPreamble, read_preamble
 
 __all__ = ["Introduced"]
@@ -30,7 +30,7 @@ class Introduced(asyncio.Protocol):
 
     __slots__ = ("_connection", "_inner", "_octets", "_required", "_waits")
 
-    def __init__(self, inner: asyncio.Protocol, connection: Connection, required: bool) -> None:
+    def __init__(self, inner: asyncio.Protocol, connection: Http1Connection, required: bool) -> None:
         self._inner = inner
         self._connection = connection
         self._required = required
@@ -40,7 +40,7 @@ class Introduced(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._inner.connection_made(transport)
         connection = self._connection
-        if not connection.entrance.trusts(connection.peer):
+        if not connection.policy.trusts(connection.peer):
             self._waits = False
             if self._required:
                 self._close("its address is not one of forwarded_allow_ips")
@@ -49,7 +49,7 @@ class Introduced(asyncio.Protocol):
         if not self._waits:
             self._inner.data_received(data)
             return
-        if self._connection.phase >= LINGERING:
+        if self._connection.phase in ENDING:
             return
         octets = self._octets + data
         try:
@@ -60,7 +60,7 @@ class Introduced(asyncio.Protocol):
                 return
             self._pass_on(octets)
         except MalformedPreamble as error:
-            self._connection.entrance.tally.preambles += 1
+            self._connection.policy.malformed_counts.preambles += 1
             self._close(f"its preamble is malformed: {error}")
         else:
             if introduction is None:
@@ -78,20 +78,20 @@ class Introduced(asyncio.Protocol):
         else:
             client, server = introduction.source, introduction.destination
         scheme = "https" if introduction.over_tls else peer.scheme
-        seen = PeerFacts(client, server, scheme, extensions={EXTENSION: told})
-        connection.peer = connection.seen = connection.entrance.judge(seen)
+        seen = ConnectionInfo(client, server, scheme, extensions={EXTENSION: told})
+        connection.peer = connection.client = connection.policy.mark_inspected(seen)
 
     def _pass_on(self, octets: bytes) -> None:
         self._waits = False
         self._octets = b""
-        self._connection.since = 0.0
+        self._connection.restart_deadline()
         if octets:
             self._inner.data_received(octets)
 
     def _close(self, reason: str) -> None:
         connection = self._connection
         self._octets = b""
-        connection.shared.service.logger.debug("%s was closed: %s", connection.peer.client_text, reason)
+        connection.context.app_context.logger.debug("%s was closed: %s", connection.peer.client_label, reason)
         connection.close()
 
     def eof_received(self) -> bool | None:

@@ -6,8 +6,8 @@ speaks plain HTTP is told so, a handshake has its deadline in the server's sweep
 disconnect, and our own half can be closed while the other is still read. OpenSSL's part of one small request and its
 response is 2.3 µs.
 
-All connections of a server share the memory that OpenSSL reads from and writes to (`Shared.to_openssl` and
-`from_openssl`): so it is in the processor's cache, and there is none of it for each. OpenSSL is given no more than it
+All connections of a server share the memory that OpenSSL reads from and writes to (`ServerContext.tls_in` and
+`tls_out`): so it is in the processor's cache, and there is none of it for each. OpenSSL is given no more than it
 takes at once, and what it says is taken before anybody else is called. Both are empty whenever a method here calls the
 connection, or returns.
 
@@ -22,12 +22,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final, Protocol, cast
 
-from whorl.asgi.scope import PeerFacts
+from whorl.asgi.scope import ConnectionInfo
 from whorl.compiled import mypyc_attr
-from whorl.connection.context import Shared
-from whorl.connection.phase import FRESH, HANDSHAKE, Phase
-from whorl.http.error import Refusal
-from whorl.net.io_batch import SMALL_TURN_BYTES
+from whorl.connection.context import ServerContext
+from whorl.connection.http1_state import NEW, TLS_HANDSHAKE, Phase
+from whorl.http.error import HttpError
 from whorl.net.read_size import limit_read_size
 from whorl.net.tls_records import HEADER_BYTES, RECORD_BYTES, cut
 from whorl.observe.failures import bug
@@ -93,11 +92,11 @@ PLAIN: Final = State.PLAIN
 class Above(Protocol):
     """What TLS asks of who speaks through it: a `Connection`."""
 
-    peer: PeerFacts
+    peer: ConnectionInfo
     phase: Phase
     reader: RequestReader
-    shared: Shared
-    since: float
+    context: ServerContext
+    waiting_since: float
     their_eof: bool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
@@ -107,8 +106,8 @@ class Above(Protocol):
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
     def hold_reading(self, held: bool) -> None: ...
-    def refuse(self, refusal: Refusal) -> None: ...
-    def leave_exchange(self) -> None: ...
+    def refuse(self, refusal: HttpError) -> None: ...
+    def disconnect_exchange(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -126,6 +125,7 @@ class Tls(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_batch",
         "_blocked",
         "_certificates",
         "_connection",
@@ -142,7 +142,6 @@ class Tls(asyncio.Protocol):
         "_rest",
         "_state",
         "_tls",
-        "_turn",
     )
 
     _inner: asyncio.Transport
@@ -153,9 +152,9 @@ class Tls(asyncio.Protocol):
     def __init__(self, connection: Above, certificates: Certificates) -> None:
         self._connection = connection
         self._certificates = certificates
-        self._incoming = connection.shared.to_openssl
-        self._outgoing = connection.shared.from_openssl
-        self._turn = connection.shared.turn
+        self._incoming = connection.context.tls_in
+        self._outgoing = connection.context.tls_out
+        self._batch = connection.context.batch
         self._state: State = SILENT
         self._part = b""
         self._blocked = False
@@ -171,7 +170,7 @@ class Tls(asyncio.Protocol):
         self._inner = cast("asyncio.Transport", transport)
         limit_read_size(transport)
         connection = self._connection
-        connection.phase = HANDSHAKE
+        connection.phase = TLS_HANDSHAKE
         connection.connection_made(cast("asyncio.Transport", self))
 
     def data_received(self, data: bytes) -> None:
@@ -191,11 +190,7 @@ class Tls(asyncio.Protocol):
         if not piece:
             self._connection.eof_received()
             return
-        deciphered = self._turn.deciphered
-        if deciphered is None:
-            self._connection.data_received(piece)
-        else:
-            deciphered.append((self._connection, piece))
+        self._batch.decrypted(self._connection, piece)
 
     def _receive_unless_open(self, data: bytes) -> None:
         state = self._state
@@ -258,8 +253,8 @@ class Tls(asyncio.Protocol):
         self._state = OPEN
         connection = self._connection
         connection.peer.tls = tls_facts(self._tls, self._contexts)
-        connection.phase = FRESH
-        connection.since = 0.0
+        connection.phase = NEW
+        connection.waiting_since = 0.0
         more = self._incoming.read()
         self._say()
         if more:
@@ -270,13 +265,13 @@ class Tls(asyncio.Protocol):
         self._state = PLAIN
         self._connection.reader.receive_data(data)  # its method decides whether the answer has content
         self._connection.refuse(
-            Refusal(400, "This port speaks TLS: write https:// in place of http:// (RFC 9110 section 4.2.2).")
+            HttpError(400, "This port speaks TLS: write https:// in place of http:// (RFC 9110 section 4.2.2).")
         )
 
     def _fail(self, error: Exception) -> None:
         """The handshake or a record was not in order: say so with OpenSSL's alert, and end."""
         connection = self._connection
-        connection.shared.service.logger.debug("TLS with %s failed: %s", connection.peer.client_text, error)
+        connection.context.app_context.logger.debug("TLS with %s failed: %s", connection.peer.client_label, error)
         self._incoming.read()  # what OpenSSL has not looked at, and will not
         self._say()
         self._state = ENDED
@@ -284,7 +279,7 @@ class Tls(asyncio.Protocol):
 
     def _lose(self) -> None:
         """The client has left, whatever it had under way."""
-        self._connection.leave_exchange()
+        self._connection.disconnect_exchange()
         self._connection.close()
 
     # Reading
@@ -338,8 +333,8 @@ class Tls(asyncio.Protocol):
 
     def _plan_to_read_on(self) -> None:
         self._reading = PLANNED
-        service = self._connection.shared.service
-        service.loop.call_soon(self._read_on, context=service.context)
+        app_context = self._connection.context.app_context
+        app_context.loop.call_soon(self._read_on, context=app_context.context)
 
     def _read_on(self) -> None:
         """Decipher what is left, and after the last of it read again."""
@@ -381,10 +376,8 @@ class Tls(asyncio.Protocol):
         if self._state is not OPEN or rest or not data:
             self.writelines((data,))
             return
-        plain = self._turn.plain
         size_bytes = len(data)
-        if plain is not None and size_bytes <= SMALL_TURN_BYTES:
-            plain.append(self)
+        if self._batch.defer_encryption(self, size_bytes):
             rest.append(data)
         elif size_bytes <= STEP_BYTES:
             self._raw.write(data)  # which takes all of it: in memory there is always room
@@ -402,7 +395,7 @@ class Tls(asyncio.Protocol):
             elif rest and not self._blocked:
                 self._go_on()
         except Exception as error:
-            bug(self._connection.shared.service.logger, error)
+            bug(self._connection.context.app_context.logger, error)
             self.abort()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:

@@ -1,63 +1,93 @@
-"""How long a WebSocket waits for its peer (RFC 6455 sections 5.5.2 and 7.1.1), asked by the one sweep.
+"""How long a WebSocket waits for its peer (RFC 6455 sections 5.5.2 and 7.1.1).
 
-| state of the closing handshake | waits for | at most | then |
+| state | waits for | at most | then |
 |---|---|---|---|
-| OPEN | anything to come | ping_interval | a ping |
-| OPEN, pinged | anything to come | ping_timeout | 1011 |
-| OPEN, pinged, but we do not read | anything to be acknowledged | ping_timeout | 1011 |
-| CLOSING_OURS | their Close frame | close_handshake | closed |
-| CLOSING_THEIRS | the application to deal with what came before | a second | answered |
+| OPEN | anything from the peer | ws_ping_interval | ping |
+| OPEN, pinged | anything from the peer | ws_ping_timeout | close with 1011 |
+| OPEN, pinged, reading paused | the kernel's acknowledgement | ws_ping_timeout | close with 1011 |
+| CLOSING_OURS | the peer's Close frame | 10 s | close the connection |
+| CLOSING_THEIRS | the application's last messages | 1 s | send the Close frame |
 
-Whatever comes shows that the peer is there, so who talks is never pinged. The closing handshake is measured in all: who
-goes on talking does not lengthen it. While we ourselves do not read, because the application has enough to do, its
-answer cannot be seen, and may find no room in the kernel. Then it is enough that its system acknowledges the ping; one
-whose peer has closed resets the connection instead, and one that is gone is silent. Called by `patience`.
+The closing handshake is measured as a whole: messages do not lengthen it. While reading is paused, a pong cannot be
+read, and may find no space in the kernel. Then the acknowledgement of the ping is enough: a peer that has closed sends
+RST instead, and one that is gone sends nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Final, Protocol
 
 from whorl.asgi.websocket import Session
+from whorl.connection.limits import Limits
 from whorl.platform import peer_acknowledges
 from whorl.wire.websocket.protocol import State
 
-if TYPE_CHECKING:
-    from whorl.connection.http1 import Connection
+__all__ = ["WebSocketDeadlines"]
 
-__all__ = ["check_websocket"]
-
-# A peer that has closed waits for our Close frame. An application that holds a message may still answer it.
-ANSWER_SECONDS = 1.0
+CLOSE_TIMEOUT_SECONDS: Final = 10.0
+CLOSE_REPLY_SECONDS: Final = 1.0
+"""A peer that has closed waits for the Close frame. An application that holds a message may still answer it."""
 
 
-def check_websocket(connection: Connection, session: Session, noted: float, now: float) -> None:
-    """Look whether a WebSocket's peer took too long. `connection.since` is never 0 here.
+class WebSocketConnection(Protocol):
+    """A connection that has become a WebSocket."""
+
+    reading_paused: bool
+    waiting_since: float
+
+    def fileno(self) -> int: ...
+    def restart_deadline(self) -> None: ...
+    def disconnect_exchange(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class WebSocketDeadlines:
+    """The clock of one WebSocket.
 
     Args:
-        connection: which one.
+        connection: whose.
         session: its WebSocket.
-        noted: a time in seconds, on any clock that does not go back; what came before it has been read.
-        now: the time, on the same clock.
+        limits: the server's.
     """
-    deadlines = connection.shared.deadlines
-    state = session.closing_state
-    if state is State.OPEN:
-        waited_seconds = noted - connection.since
-        if session.was_pinged:
-            if waited_seconds > deadlines.ping_timeout:
-                if connection.reading_paused and peer_acknowledges(connection.fileno(), now - connection.since):
-                    connection.progressed()
-                else:
-                    session.ping_unanswered()
-        elif waited_seconds > deadlines.ping_interval:
-            session.ping()
-            connection.since = now
-    elif session.closing_since == 0.0:
-        session.closing_since = now
-    elif state is State.CLOSING_OURS:
-        if noted - session.closing_since > deadlines.close_handshake:
-            connection.leave_exchange()
-            connection.close()
-    elif noted - session.closing_since > ANSWER_SECONDS:
-        session.answer_close()
+
+    __slots__ = ("_closing_since", "_connection", "_limits", "_ping_outstanding", "_session")
+
+    def __init__(self, connection: WebSocketConnection, session: Session, limits: Limits) -> None:
+        self._connection = connection
+        self._session = session
+        self._limits = limits
+        self._ping_outstanding = False
+        self._closing_since = 0.0
+
+    def restart(self) -> None:
+        """Note that the peer has sent something."""
+        self._ping_outstanding = False
+
+    def check(self, read_up_to: float, now: float) -> None:
+        """End a wait that takes too long. Arguments as for `Managed.check_deadlines`."""
+        session = self._session
+        state = session.closing_state
+        if state is State.OPEN:
+            self._check_open(read_up_to, now)
+        elif self._closing_since == 0.0:
+            self._closing_since = now
+        elif state is State.CLOSING_OURS:
+            if read_up_to - self._closing_since > CLOSE_TIMEOUT_SECONDS:
+                self._connection.disconnect_exchange()
+                self._connection.close()
+        elif read_up_to - self._closing_since > CLOSE_REPLY_SECONDS:
+            session.answer_close()
+
+    def _check_open(self, read_up_to: float, now: float) -> None:
+        connection = self._connection
+        waited_seconds = read_up_to - connection.waiting_since
+        if not self._ping_outstanding:
+            if waited_seconds > self._limits.ws_ping_interval:
+                self._session.ping()
+                self._ping_outstanding = True
+                connection.waiting_since = now
+        elif waited_seconds > self._limits.ws_ping_timeout:
+            if connection.reading_paused and peer_acknowledges(connection.fileno(), now - connection.waiting_since):
+                connection.restart_deadline()
+            else:
+                self._session.ping_unanswered()

@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import cast
 
-from whorl.connection.http1 import Connection
+from whorl.connection.http1 import Http1Connection
 from whorl.connection.write_chunker import Portions
 
 __all__ = ["WindowsConnection"]
 
 
-class WindowsConnection(Connection):
+class WindowsConnection(Http1Connection):
     """Serves one client.
 
     Args:
-        shared: what all connections of the server share.
+        context: what all connections of the server share.
     """
 
     __slots__ = ("_portions",)
 
     _portions: Portions
 
-    def attach(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, and put the portions between it and us."""
-        super().attach(transport)
-        self.transport = self._portions = Portions(self.transport, self)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Put the portions between the transport and the connection."""
+        self._portions = Portions(cast("asyncio.Transport", transport), self)
+        super().connection_made(self._portions)
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Octets came; what are bytes already is not copied."""
@@ -65,4 +66,4 @@ class WindowsConnection(Connection):
 
     def _handle(self) -> socket.socket | None:
         """The socket itself, where the loop is asyncio's: others close it as they should."""
-        return getattr(self.transport.get_extra_info("socket"), "_sock", None)
+        return getattr(self.output.transport.get_extra_info("socket"), "_sock", None)

@@ -10,13 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
-
-from whorl.connection.write_buffer import Output
+from typing import Any, Protocol
 
 __all__ = ["PORTION_BYTES", "Portions"]
 
 PORTION_BYTES = 64 * 1024
+
+
+class Writer(Protocol):
+    """A connection that writes."""
+
+    writing_blocked: bool
 
 
 class Portions(asyncio.Transport):
@@ -29,7 +33,7 @@ class Portions(asyncio.Transport):
 
     __slots__ = ("_endings", "_inner", "_output", "_rest", "_rest_bytes")
 
-    def __init__(self, inner: asyncio.Transport, output: Output) -> None:
+    def __init__(self, inner: asyncio.Transport, output: Writer) -> None:
         super().__init__()
         self._inner = inner
         self._output = output

@@ -1,27 +1,27 @@
-"""The one way in which the wire rules say no.
+"""A request that is answered by the server itself, with an error status or a redirect.
 
-A peer that breaks RFC 9112, or passes a limit, is answered with a status and the connection ends. Whoever reads bytes
-raises a `Refusal`; the connection decides whether it can still be written (never into a response under way). The text
-ends with the section that was broken, or that says what to do instead.
+Any layer raises `HttpError`; the version of HTTP renders it, or resets where a response is under way.
 """
 
 from __future__ import annotations
 
-__all__ = ["Refusal"]
+from collections.abc import Sequence
+
+__all__ = ["HttpError"]
 
 
-class Refusal(Exception):
-    """The peer's message is not served.
+class HttpError(Exception):
+    """The request is not served.
 
     Args:
-        status: the status code that answers it, RFC 9110 section 15.
-        reason: one sentence for the peer, ending with the section that it broke. It never repeats the peer's own
-            octets.
-        lines: further field lines of the response, such as Retry-After, each with its CRLF.
+        status: the status code, RFC 9110 section 15.
+        reason: one sentence for the client, with the section that the request breaks. It never repeats bytes of the
+            request.
+        fields: further fields of the response, such as Retry-After.
     """
 
-    def __init__(self, status: int, reason: str, lines: bytes = b"") -> None:
+    def __init__(self, status: int, reason: str, fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.lines = lines
+        self.fields = fields

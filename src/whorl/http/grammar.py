@@ -4,7 +4,7 @@ else.
 A check is one call into C. `bytes.translate(None, allowed)` deletes what is allowed, and whatever is left is wrong. On
 the way of every request there is a cheaper one, because that call begins by making a table: `octets.translate(TABLE)`
 gives back the very same octets where all are allowed. Used by the readers of this folder; the response fields of `asgi`
-are checked by the same rules. It must not know connections, limits or statuses beyond `Refusal`.
+are checked by the same rules. It must not know connections, limits or statuses beyond `HttpError`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from whorl.http.error import Refusal
+from whorl.http.error import HttpError
 
 __all__ = ["CHUNK_EXT", "DIGITS", "FIELD_VALUE_TABLE", "HEX", "TARGET_TABLE", "TOKEN", "check_host", "table", "tokens"]
 
@@ -85,7 +85,7 @@ def check_host(value: bytes) -> None:
     always has one (RFC 9110 section 4.2.1). Userinfo, a path, white space and a list are no uri-host.
 
     Raises:
-        Refusal: 400.
+        HttpError: 400.
     """
     if value[:1] == b"[":
         literal, bracket, rest = value[1:].partition(b"]")
@@ -97,4 +97,4 @@ def check_host(value: bytes) -> None:
         if name.find(b"%") >= 0:
             valid = valid and all(len(part) > 1 and is_hex(part[:2]) for part in name.split(b"%")[1:])
     if not valid or port.translate(None, DIGITS) or len(port) > 5 or (port and int(port) > 65535):
-        raise Refusal(400, "Host is not a host name or address with an optional port (RFC 9112 section 3.2).")
+        raise HttpError(400, "Host is not a host name or address with an optional port (RFC 9112 section 3.2).")

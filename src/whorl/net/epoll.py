@@ -18,7 +18,7 @@ import select
 from contextvars import copy_context
 from typing import Final, Protocol
 
-from whorl.net.io_batch import MANY, Turn
+from whorl.net.io_batch import MIN_BATCH_SIZE, IoBatch
 
 __all__ = ["ENDS", "READABLE", "WRITABLE", "Poller"]
 
@@ -46,18 +46,18 @@ class Poller:
 
     Args:
         loop: the running loop, which has `add_reader`.
-        turn: what is done in a turn, and how far.
+        batch: what the connections do together.
 
     Attributes:
-        loop, turn: the same.
+        loop, batch: the same.
         context: what everything here runs in.
     """
 
-    __slots__ = ("_epoll", "_waiting", "_witness", "context", "loop", "turn")
+    __slots__ = ("_epoll", "_waiting", "_witness", "batch", "context", "loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, batch: IoBatch) -> None:
         self.loop = loop
-        self.turn = turn
+        self.batch = batch
         self.context = copy_context()
         self._epoll = select.epoll()
         self._witness = os.eventfd(0, os.EFD_CLOEXEC)  # is never ready, and is only in this epoll object
@@ -116,15 +116,15 @@ class Poller:
         left = len(waiting)
         while left > 0:
             answers = self._epoll.poll(0, BATCH)
-            if len(answers) >= MANY:
-                self.turn.begin()
+            if len(answers) >= MIN_BATCH_SIZE:
+                self.batch.open()
             try:
                 for descriptor, events in answers:
                     one = waiting.get(descriptor)
                     if one is not None:
                         one.ready(events)
             finally:  # even where somebody ends the process: what the others have read is in no kernel any more
-                self.turn.run()
+                self.batch.process()
             if len(answers) < BATCH:
                 return
             left -= BATCH

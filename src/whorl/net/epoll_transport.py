@@ -24,7 +24,6 @@ from enum import IntEnum
 from typing import Any, Final
 
 from whorl.net.epoll import ENDS, READABLE, WRITABLE, Poller
-from whorl.net.io_batch import SMALL_TURN_BYTES
 from whorl.net.read_size import READ_BYTES
 
 __all__ = ["Wire"]
@@ -84,13 +83,13 @@ class Wire(asyncio.Transport):
     """
 
     __slots__ = (
-        *("_descriptor", "_early", "_handle", "_high_bytes", "_low_bytes", "_peername", "_pieces"),
-        *("_poller", "_protocol", "_reading", "_state", "_turn", "_unsent_bytes", "_watched", "_writing_paused"),
+        *("_batch", "_descriptor", "_early", "_handle", "_high_bytes", "_low_bytes", "_peername", "_pieces"),
+        *("_poller", "_protocol", "_reading", "_state", "_unsent_bytes", "_watched", "_writing_paused"),
     )
 
     def __init__(self, poller: Poller, handle: socket.socket, peername: Any, protocol: asyncio.Protocol) -> None:
         self._poller = poller
-        self._turn = poller.turn
+        self._batch = poller.batch
         self._handle = handle
         self._descriptor = handle.fileno()
         self._peername = peername
@@ -135,13 +134,9 @@ class Wire(asyncio.Transport):
         except OSError as error:
             self._lose(error)
             return
-        came = self._turn.came
-        if came is not None and len(data) <= SMALL_TURN_BYTES:
-            came.append((self, data))
-        else:
-            self.take(data)
+        self._batch.read(self, data)
 
-    def take(self, data: bytes) -> None:
+    def deliver_read(self, data: bytes) -> None:
         """Hand on what was read."""
         if self._reading is not ON:  # somebody else's turn came first, and changed that
             if self._reading is PAUSED:
@@ -184,7 +179,7 @@ class Wire(asyncio.Transport):
             return
         events = READABLE | ENDS if self._reading is ON else ENDS
         if self._pieces:
-            events |= WRITABLE if self._turn.unsent is None else self._watched & WRITABLE
+            events |= self._watched & WRITABLE if self._batch.is_writing() else WRITABLE
         if events != self._watched:
             try:
                 self._poller.watch(self._descriptor, self, events)
@@ -217,7 +212,7 @@ class Wire(asyncio.Transport):
         data = self._early
         if data:
             self._early = b""
-            self.take(data)
+            self.deliver_read(data)
 
     # Writing
 
@@ -225,9 +220,7 @@ class Wire(asyncio.Transport):
         if self._pieces or self._state is not OPEN:
             self._keep((data,), 0)
             return
-        unsent = self._turn.unsent
-        if unsent is not None and 0 < len(data) <= SMALL_TURN_BYTES:
-            unsent.append(self)
+        if data and self._batch.defer_write(self, len(data)):
             self._pieces.append(data)
             self._unsent_bytes = len(data)
             return
@@ -268,11 +261,8 @@ class Wire(asyncio.Transport):
             self._pieces.append(memoryview(piece)[sent_bytes:] if sent_bytes else piece)
             self._unsent_bytes += size_bytes - sent_bytes
             sent_bytes = 0
-        unsent = self._turn.unsent
-        if unsent is None:
+        if not self._batch.defer_write(self, 0):
             self._watch()
-        else:
-            unsent.append(self)
         self._look_at_marks()
 
     def flush(self) -> None:

@@ -1,24 +1,19 @@
-"""What the connections of a server do in one turn of the poller, stage by stage.
+"""What the connections of a server do in one iteration of the loop, stage by stage.
 
-A request is read by the kernel, deciphered, parsed, answered by the application, put together, enciphered, and written
-by the kernel. One connection after another, each of these would throw what the next one needs out of the processor's
-caches, and what it has learned of its jumps. So in a turn all connections read; then all decipher; and so on. A
-response waits for the others of its turn, as it does on uvloop.
+Handling one connection at a time evicts the next stage's code and data from the caches and the branch predictor, so a
+batch runs each stage for all connections first. A response waits for the others of its batch, as it does on uvloop.
 
-| stage | what is done | by |
+| stage | method | what it does |
 |---|---|---|
-| `came` | what was read is deciphered, or parsed | `Wire.take` |
-| `deciphered` | what was deciphered is parsed | `Connection.data_received` |
-| `heads` | a request begins, and its application runs as far as it does without waiting | `Connection.take` |
-| `held` | what was said is put together | `Output.flush` |
-| `plain` | it is enciphered | `Tls.flush` |
-| `unsent` | it is written | `Wire.flush` |
+| read | `read` | decrypts, or parses, what one read returned |
+| decrypted | `decrypted` | parses what was decrypted |
+| request | `request` | starts a request: its application runs until it first waits |
+| response | `flush` | joins what a connection has to write |
+| encrypt | `encrypt` | encrypts it |
+| write | `write` | writes it to the socket |
 
-A list is None while nobody is to wait in it: what would go there is done at once. So is what is large, which is best
-dealt with while it is in the cache: a turn holds no more than 64 times 16 KiB in any stage. And where applications take
-their time before they first wait, what others have said leaves meanwhile.
-
-Run by `poller`, and by `Shared.flush_all` for what is said outside of a turn. It must not know what a stage does.
+Each method defers while its stage is open, else executes at once. What is larger than `MAX_BATCHED_BYTES` is not
+deferred: it is best handled while it is in the cache.
 """
 
 from __future__ import annotations
@@ -27,110 +22,177 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-__all__ = ["MANY", "SMALL_TURN_BYTES", "Turn"]
+__all__ = ["MAX_BATCHED_BYTES", "MIN_BATCH_SIZE", "DataSink", "Flushable", "IoBatch", "ReadSink", "RequestSink"]
 
-MANY: Final = 8
-"""So many are worth it. With fewer, the first one's client had better have its response, and be up for the next."""
+MIN_BATCH_SIZE: Final = 8
+"""A batch pays from so many connections on. With fewer, a client gets its response sooner without one."""
 
-SMALL_TURN_BYTES: Final = 16 * 1024
-"""What is larger does not wait for the others."""
+MAX_BATCHED_BYTES: Final = 16 * 1024
 
-PATIENCE_SECONDS: Final = 0.005
-
-
-class Taker(Protocol):
-    """Who has something to go on with."""
-
-    def take(self, what: Any) -> None:
-        """Go on with it. Whatever goes wrong is dealt with here: others come after."""
+MAX_RESPONSE_DELAY_SECONDS: Final = 0.005
+"""A response waits so long for the applications of other requests, and then for the one that runs."""
 
 
-class Receiver(Protocol):
-    """Whom something has come for."""
+class ReadSink(Protocol):
+    """Takes what was read from its socket. Its errors are its own: other connections follow."""
+
+    def deliver_read(self, data: bytes) -> None:
+        """Handle what was read."""
+
+
+class DataSink(Protocol):
+    """Takes decrypted data. Its errors are its own."""
 
     def data_received(self, data: bytes) -> None:
-        """Look what it is. Whatever goes wrong is dealt with here: others come after."""
+        """Handle the data."""
 
 
-class Sender(Protocol):
-    """Who has something to send."""
+class RequestSink(Protocol):
+    """Starts its requests. Its errors are its own."""
+
+    def start_request(self, request: Any) -> None:
+        """Start a request."""
+
+
+class Flushable(Protocol):
+    """Has something to send. Its errors are its own."""
 
     def flush(self) -> None:
-        """Send it. Whatever goes wrong is dealt with here: others come after."""
+        """Send it."""
 
 
-class Turn:
-    """The stages of one turn.
+class IoBatch:
+    """The stages of one batch.
 
     Args:
-        patience_seconds: how long a response waits for the applications of others, and then for the one that runs.
+        max_delay_seconds: how long a response waits for the applications of other requests.
     """
 
-    __slots__ = ("_patience_seconds", "came", "deciphered", "heads", "held", "plain", "unsent")
+    __slots__ = ("_decrypted", "_max_delay_seconds", "_reads", "_requests", "_responses", "_to_encrypt", "_to_write")
 
-    def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._patience_seconds = patience_seconds
-        self.came: list[tuple[Taker, Any]] | None = None
-        self.deciphered: list[tuple[Receiver, bytes]] | None = None
-        self.heads: list[tuple[Taker, Any]] | None = None
-        self.held: list[Sender] | None = None
-        self.plain: list[Sender] | None = None
-        self.unsent: list[Sender] | None = None
+    def __init__(self, max_delay_seconds: float = MAX_RESPONSE_DELAY_SECONDS) -> None:
+        self._max_delay_seconds = max_delay_seconds
+        # None: the stage is not open, and its method executes at once.
+        self._reads: list[tuple[ReadSink, bytes]] | None = None
+        self._decrypted: list[tuple[DataSink, bytes]] | None = None
+        self._requests: list[tuple[RequestSink, Any]] | None = None
+        self._responses: list[Flushable] | None = None
+        self._to_encrypt: list[Flushable] | None = None
+        self._to_write: list[Flushable] | None = None
 
-    def begin(self) -> None:
-        """Some are about to read."""
-        self.came = []
+    # What connections ask for
 
-    def run(self) -> None:
-        """All have read: do the rest."""
-        first, second = self.came or [], self.deciphered or []
-        self.came = self.deciphered = None
-        if not first and not second:
-            return
-        third: list[tuple[Taker, Any]] = []
-        self.deciphered = second
-        self.heads = third
-        self.held = []
-        # An iterator of a list sees what is added to it.
-        came, deciphered, heads = iter(first), iter(second), iter(third)
+    def read(self, sink: ReadSink, data: bytes) -> None:
+        """Have what was read delivered."""
+        reads = self._reads
+        if reads is not None and len(data) <= MAX_BATCHED_BYTES:
+            reads.append((sink, data))
+        else:
+            sink.deliver_read(data)
+
+    def decrypted(self, sink: DataSink, data: bytes) -> None:
+        """Have decrypted data delivered."""
+        if self._decrypted is None:
+            sink.data_received(data)
+        else:
+            self._decrypted.append((sink, data))
+
+    def defers_requests(self) -> bool:
+        """Return whether `request` would defer."""
+        return self._requests is not None
+
+    def request(self, sink: RequestSink, request: Any) -> None:
+        """Have a request started."""
+        if self._requests is None:
+            sink.start_request(request)
+        else:
+            self._requests.append((sink, request))
+
+    def defer_flush(self, writer: Flushable) -> bool:
+        """Have a writer flushed with the responses of this batch. Returns False if none is being collected."""
+        if self._responses is None:
+            return False
+        self._responses.append(writer)
+        return True
+
+    def defer_encryption(self, writer: Flushable, size_bytes: int) -> bool:
+        """Have a writer flushed in the stage `encrypt`. Returns False if it has to encrypt at once."""
+        if self._to_encrypt is None or size_bytes > MAX_BATCHED_BYTES:
+            return False
+        self._to_encrypt.append(writer)
+        return True
+
+    def defer_write(self, writer: Flushable, size_bytes: int) -> bool:
+        """Have a writer flushed in the stage `write`. Returns False if it has to write at once."""
+        if self._to_write is None or size_bytes > MAX_BATCHED_BYTES:
+            return False
+        self._to_write.append(writer)
+        return True
+
+    def is_writing(self) -> bool:
+        """Return whether the stage `write` follows."""
+        return self._to_write is not None
+
+    # What the poller asks for
+
+    def open(self) -> None:
+        """Collect what is read from now on, until `process`."""
+        self._reads = []
+
+    def process(self) -> None:
+        """Run the stages."""
+        reads, decrypted = self._reads or [], self._decrypted or []
+        self._reads = self._decrypted = None
+        if reads or decrypted:
+            self._run(reads, decrypted, [])
+
+    def _run(
+        self,
+        first: list[tuple[ReadSink, bytes]],
+        second: list[tuple[DataSink, bytes]],
+        third: list[tuple[RequestSink, Any]],
+    ) -> None:
+        self._decrypted = second
+        self._requests = third
+        self._responses = []
+        # The iterator of a list returns what is appended meanwhile.
+        reads, decrypted, requests = iter(first), iter(second), iter(third)
         try:
-            for taker, what in came:
-                taker.take(what)
-            self.deciphered = None
-            for receiver, data in deciphered:
-                receiver.data_received(data)
-            self.heads = None
-            patience_seconds = self._patience_seconds
-            late = perf_counter() + patience_seconds
-            for taker, what in heads:
-                taker.take(what)
-                if perf_counter() > late:
-                    said, self.held = self.held, []
-                    self.send(said)
-                    late = perf_counter() + patience_seconds
-        except BaseException:  # somebody ends the process: the others are served before it does
-            self.came = [*came, *heads]
-            self.deciphered = [*deciphered]
-            raise
+            for read_sink, data in reads:
+                read_sink.deliver_read(data)
+            self._decrypted = None
+            for data_sink, data in decrypted:
+                data_sink.data_received(data)
+            self._requests = None
+            max_delay_seconds = self._max_delay_seconds
+            deadline = perf_counter() + max_delay_seconds
+            for request_sink, request in requests:
+                request_sink.start_request(request)
+                if perf_counter() > deadline:
+                    responses, self._responses = self._responses, []
+                    self.flush(responses)
+                    deadline = perf_counter() + max_delay_seconds
         finally:
-            said = self.held
-            self.heads = self.held = None
-            self.send(said)
-            self.run()
+            responses = self._responses
+            self._decrypted = self._requests = self._responses = None
+            self.flush(responses)
+            left = (list(reads), list(decrypted), list(requests))
+            if any(left):  # SystemExit or KeyboardInterrupt: serve the others before the process ends
+                self._run(*left)
 
-    def send(self, held: Iterable[Sender]) -> None:
-        """Put together what some have said, encipher and write it."""
-        plain: list[Sender] = []
-        unsent: list[Sender] = []
-        self.plain = plain
-        self.unsent = unsent
+    def flush(self, writers: Iterable[Flushable]) -> None:
+        """Join, encrypt and write what some writers have to send."""
+        to_encrypt: list[Flushable] = []
+        to_write: list[Flushable] = []
+        self._to_encrypt = to_encrypt
+        self._to_write = to_write
         try:
-            for sender in held:
-                sender.flush()
-            self.plain = None
-            for sender in plain:
-                sender.flush()
+            for writer in writers:
+                writer.flush()
+            self._to_encrypt = None
+            for writer in to_encrypt:
+                writer.flush()
         finally:
-            self.plain = self.unsent = None
-            for sender in unsent:
-                sender.flush()
+            self._to_encrypt = self._to_write = None
+            for writer in to_write:
+                writer.flush()

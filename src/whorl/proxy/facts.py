@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whorl.http.error import Refusal
+from whorl.http.error import HttpError
 from whorl.http.grammar import check_host
 from whorl.proxy.node import Node
 
@@ -59,6 +59,6 @@ def read_host(value: bytes) -> bytes:
     """The value if it is a valid Host (RFC 9110 section 7.2), else nothing."""
     try:
         check_host(value)
-    except Refusal:
+    except HttpError:
         return b""
     return value

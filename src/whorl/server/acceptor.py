@@ -24,7 +24,7 @@ from typing import Any
 from whorl.loops import Feature, MadeLoop
 from whorl.loops.registry import ASYNCIO
 from whorl.net.epoll import Poller
-from whorl.net.io_batch import Turn
+from whorl.net.io_batch import IoBatch
 from whorl.platform import HERE
 from whorl.server.fd_budget import Room, Space, TurnedAway
 from whorl.server.listen import Bound
@@ -52,7 +52,7 @@ class Acceptor:
         connector: gives, for each of them, what makes the protocol of a new connection; that must not raise, because
             there are loops that end the process then.
         backlog: how many connections the kernel holds for us.
-        turn: that of the connections.
+        batch: that of the connections.
         logger: where trouble with accepting is told.
     """
 
@@ -67,7 +67,7 @@ class Acceptor:
         bounds: Sequence[Bound],
         connector: Callable[[Bound], Connect],
         backlog: int,
-        turn: Turn,
+        batch: IoBatch,
         logger: logging.Logger,
     ) -> None:
         self._made = made
@@ -82,7 +82,7 @@ class Acceptor:
         self._poller: Poller | None = None
         if made.takes_poller:
             if hasattr(select, "epoll"):
-                self._poller = Poller(made.loop, turn)
+                self._poller = Poller(made.loop, batch)
             else:
                 logger.info(
                     "the application has removed select.epoll, as gevent's monkey patching does: "

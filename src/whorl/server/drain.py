@@ -1,114 +1,121 @@
-"""Leaving without losing a request: what is under way is finished, within a bound; what is not, is closed.
-
-One code path for every way to leave (RFC 9112 section 9.6 for the connections). Called by `server` once it has
-stopped accepting.
-"""
+"""Shuts down without losing a request: what is in flight is finished within a bound, and everything else is closed (RFC
+9112 section 9.6)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from whorl.asgi.exchange import Exchange
-from whorl.connection.context import Shared
-from whorl.connection.phase import FRESH, HANDSHAKE, IDLE, Phase
+from whorl.asgi.app_context import ActiveExchange
+from whorl.connection.context import ServerContext
+from whorl.connection.managed import Managed
 
 __all__ = ["drain"]
 
-# After cancellation, an application gets so long to clean up; one that swallows it is left behind with a word about it.
+# After cancellation, an application may clean up for so long.
 CANCEL_SECONDS = 5.0
-# And so long where the user has lost patience.
-HURRIED_SECONDS = 0.5
+# And for so long after a second signal.
+FORCED_SECONDS = 0.5
 
-# How long a new connection may stay silent while the server leaves.
-FRESH_SECONDS = 0.1
+# How long a new connection may stay silent while the server drains.
+NEW_SECONDS = 0.1
 
-# And how long a TLS handshake may go on: it is a round trip more, or two.
+# How long a TLS handshake may go on meanwhile: it needs one or two further round trips.
 HANDSHAKE_SECONDS = 1.0
 
 
 async def drain(
-    shared: Shared, bound_seconds: float | None, hurry: asyncio.Future[None], idle_seconds: float = 0.0
+    context: ServerContext, bound_seconds: float | None, force: asyncio.Future[None], idle_seconds: float = 0.0
 ) -> None:
-    """Finish the exchanges under way and close every connection.
+    """Finish the exchanges in flight and close every connection.
 
     Args:
-        shared: the server's connections and exchanges.
-        bound_seconds: how long exchanges may take to finish; None for as long as they like, 0 to cancel them at once.
-        hurry: done when the user loses patience: everything ends at once.
-        idle_seconds: how long a connection may wait for another request, which then is its last.
+        context: the server's connections and exchanges.
+        bound_seconds: how long exchanges may take to finish; None for no bound, 0 to cancel them at once.
+        force: done at a second signal: everything ends at once.
+        idle_seconds: how long a connection may wait for one more request.
     """
-    shared.keeps_alive = False
-    # What the kernel already holds for us is read before anything is closed: a request that was sent in time is
-    # answered. And a connection that the loop has accepted becomes one of ours within two turns.
+    context.stop_keep_alive()
+    # What the kernel already holds is read before anything is closed: a request that was sent in time is answered. A
+    # connection that the loop has accepted is made within two iterations.
     for _ in range(3):
         await asyncio.sleep(0)
-    shared.leaving = True
-    loop = shared.service.loop
+    context.reject_new()
+    loop = context.app_context.loop
     if idle_seconds:
-        loop.call_later(idle_seconds, close_all, shared, IDLE)
+        loop.call_later(idle_seconds, for_all, context, close_if_idle)
     else:
-        close_all(shared, IDLE)
-    for connection in tuple(shared.connections):
-        connection.leave_websocket()
-    # A client that has just connected is about to send: closing under it would lose a request.
-    loop.call_later(max(FRESH_SECONDS, idle_seconds), close_unheard, shared, FRESH)
+        for_all(context, close_if_idle)
+    for connection in tuple(context.connections):
+        connection.start_drain()
+    # A client that has just connected is about to send: closing would lose a request.
+    loop.call_later(max(NEW_SECONDS, idle_seconds), after_read, context, close_if_new)
     handshake_seconds = max(HANDSHAKE_SECONDS, idle_seconds)
-    loop.call_later(handshake_seconds, close_unheard, shared, HANDSHAKE)
-    loop.call_later(handshake_seconds + FRESH_SECONDS, close_unheard, shared, FRESH)
+    loop.call_later(handshake_seconds, after_read, context, close_if_handshaking)
+    loop.call_later(handshake_seconds + NEW_SECONDS, after_read, context, close_if_new)
     ends = None if bound_seconds is None else loop.time() + bound_seconds
-    while (shared.connections or shared.service.running) and not hurry.done():
+    while (context.connections or context.app_context.active) and not force.done():
         left_seconds = None if ends is None else ends - loop.time()
         if left_seconds is not None and left_seconds <= 0:
             break
-        shared.changed = loop.create_future()
         await asyncio.wait(
-            {shared.changed, hurry, *tasks_of(shared.service.running)},
+            {context.wait_closed(), force, *tasks_of(context.app_context.active)},
             timeout=left_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
-    await cancel(shared, hurry)
-    for connection in tuple(shared.connections):
-        connection.reset()
-    # connection_lost comes with the next turn of the loop.
+    await cancel(context, force)
+    for connection in tuple(context.connections):
+        connection.abort()
+    # connection_lost comes in the next iteration of the loop.
     for _ in range(3):
         await asyncio.sleep(0)
 
 
-def close_unheard(shared: Shared, phase: Phase, turns: int = 2) -> None:
-    """Close the connections that have said nothing in this phase; but first read what they may have said, because there
-    are loops that look at their clocks before they look at their sockets, and this process may have been held up."""
-    if turns:
-        shared.service.loop.call_soon(close_unheard, shared, phase, turns - 1)
+def after_read(context: ServerContext, close: Callable[[Managed], None], iterations: int = 2) -> None:
+    """Close connections after what they have sent has been read: some loops look at their clocks before their sockets,
+    and the process may have been held up."""
+    if iterations:
+        context.app_context.loop.call_soon(after_read, context, close, iterations - 1)
     else:
-        close_all(shared, phase)
+        for_all(context, close)
 
 
-def close_all(shared: Shared, phase: Phase) -> None:
-    """Close the connections that wait for this."""
-    for connection in tuple(shared.connections):
-        connection.close_if(phase)
+def for_all(context: ServerContext, close: Callable[[Managed], None]) -> None:
+    for connection in tuple(context.connections):
+        close(connection)
 
 
-def tasks_of(running: Iterable[Exchange]) -> set[asyncio.Task[None]]:
-    return {exchange.task for exchange in running}
+def close_if_idle(connection: Managed) -> None:
+    connection.close_if_idle()
 
 
-async def cancel(shared: Shared, hurry: asyncio.Future[None]) -> None:
+def close_if_new(connection: Managed) -> None:
+    connection.close_if_new()
+
+
+def close_if_handshaking(connection: Managed) -> None:
+    connection.close_if_handshaking()
+
+
+def tasks_of(active: Iterable[ActiveExchange]) -> set[asyncio.Task[None]]:
+    return {exchange.task for exchange in active}
+
+
+async def cancel(context: ServerContext, force: asyncio.Future[None]) -> None:
     """Cancel the exchanges that did not finish in time, and wait for them."""
-    running = tasks_of(shared.service.running)
+    running = tasks_of(context.app_context.active)
     if not running:
         return
-    logger = shared.service.logger
+    logger = context.app_context.logger
     logger.warning("%d request%s did not finish in time: cancelled", len(running), "s"[: len(running) > 1])
     for task in running:
         task.cancel()
     ended = asyncio.ensure_future(asyncio.wait(running))
-    either: set[asyncio.Future[Any]] = {ended, hurry}
-    if not hurry.done():
+    either: set[asyncio.Future[Any]] = {ended, force}
+    if not force.done():
         await asyncio.wait(either, timeout=CANCEL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.wait({ended}, timeout=HURRIED_SECONDS)
+    await asyncio.wait({ended}, timeout=FORCED_SECONDS)
     ended.cancel()
     left = [task for task in running if not task.done()]
     if left:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from whorl.config import Config
 from whorl.connection.buffered import BufferedConnection, BufferedIntroduced, BufferedTls
-from whorl.connection.context import Shared
-from whorl.connection.http1 import Connection
-from whorl.connection.listener_policy import Entrance
+from whorl.connection.context import ServerContext
+from whorl.connection.http1 import Http1Connection
+from whorl.connection.listener_policy import ListenerPolicy
 from whorl.connection.proxy_protocol import Introduced
-from whorl.connection.redirect import CertifiedHosts, Redirecting
+from whorl.connection.redirect import CertificateHosts, HttpsRedirectPolicy
 from whorl.connection.tls_transport import Tls
 from whorl.connection.windows import WindowsConnection
 from whorl.errors import StartError
@@ -42,14 +42,14 @@ class Kinds:
         introduced: what reads the preamble of the PROXY protocol before either.
     """
 
-    connection: type[Connection] = Connection
-    under_tls: type[Connection] = Connection
+    connection: type[Http1Connection] = Http1Connection
+    under_tls: type[Http1Connection] = Http1Connection
     tls: type[Tls] = Tls
     introduced: type[Introduced] = Introduced
 
 
 USUAL = Kinds()
-BUFFERED = Kinds(BufferedConnection, Connection, BufferedTls, BufferedIntroduced)
+BUFFERED = Kinds(BufferedConnection, Http1Connection, BufferedTls, BufferedIntroduced)
 ON_WINDOWS = Kinds(WindowsConnection, WindowsConnection)
 
 
@@ -58,7 +58,7 @@ class Entrances:
 
     Args:
         made: the loop, and what it can do.
-        shared: what all connections share.
+        context: what all connections share.
         config: what the user asked for.
         certificates: the server's, None where it speaks plain HTTP.
 
@@ -66,12 +66,14 @@ class Entrances:
         tally: of what proxies said and nobody can read.
     """
 
-    __slots__ = ("_certificates", "_config", "_headers", "_hosts", "_kinds", "_ours", "_shared", "_trust", "tally")
+    __slots__ = ("_certificates", "_config", "_context", "_headers", "_hosts", "_kinds", "_ours", "_trust", "tally")
 
-    def __init__(self, made: MadeLoop, shared: Shared, config: Config, certificates: Certificates | None) -> None:
+    def __init__(
+        self, made: MadeLoop, context: ServerContext, config: Config, certificates: Certificates | None
+    ) -> None:
         believed = Believed(config.proxy_headers)
         self._config = config
-        self._shared = shared
+        self._context = context
         self._certificates = certificates
         self._kinds = kinds_for(made)
         self._trust = Trust(config.forwarded_allow_ips)
@@ -82,34 +84,34 @@ class Entrances:
         if hosts is not None:
             self._ours = lambda: hosts
         elif certificates is not None:
-            self._ours = CertifiedHosts(certificates)
+            self._ours = CertificateHosts(certificates)
 
     def connector(self, bound: Bound) -> Callable[[], asyncio.Protocol]:
         """What makes the protocol of a new connection to a socket."""
-        shared = self._shared
+        context = self._context
         certificates = self._certificates if bound.leads_to is None else None
-        entrance = self._entrance(bound)
+        policy = self._policy(bound)
         proxy_protocol = self._config.proxy_protocol
         kinds = self._kinds
 
         def introduced() -> asyncio.Protocol:
             kind = kinds.connection if certificates is None else kinds.under_tls
-            connection = kind(shared, entrance)
+            connection = kind(context, policy)
             inner = connection if certificates is None else kinds.tls(connection, certificates)
             return kinds.introduced(inner, connection, proxy_protocol == "require")
 
         if proxy_protocol != "off":
             return introduced
         if certificates is None:
-            return lambda: kinds.connection(shared, entrance)
-        return lambda: kinds.tls(kinds.under_tls(shared, entrance), certificates)
+            return lambda: kinds.connection(context, policy)
+        return lambda: kinds.tls(kinds.under_tls(context, policy), certificates)
 
-    def _entrance(self, bound: Bound) -> Entrance:
+    def _policy(self, bound: Bound) -> ListenerPolicy:
         scheme = "https" if self._certificates is not None and bound.leads_to is None else "http"
         rules = (self._trust, self.tally, self._headers, self._hosts, bound.address, scheme)
         if bound.leads_to is None or self._ours is None:
-            return Entrance(*rules)
-        return Redirecting(*rules, self._ours, bound.port, bound.leads_to)
+            return ListenerPolicy(*rules)
+        return HttpsRedirectPolicy(*rules, self._ours, bound.port, bound.leads_to)
 
 
 def kinds_for(made: MadeLoop) -> Kinds:

@@ -16,19 +16,18 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from math import inf
 from typing import Any, Literal, Self, TypeVar, cast
 
-from whorl.asgi.app_context import Service
+from whorl.asgi.app_context import AppContext
 from whorl.asgi.application import load
 from whorl.asgi.interface import Interface
 from whorl.asgi.lifespan import Lifespan
 from whorl.asgi.shutdown import SHUTDOWN, Shutdown
 from whorl.asgi.websocket import WebSocketLimits
 from whorl.config import Config, load_env_file
-from whorl.connection.context import Deadlines, Shared
+from whorl.connection.context import Http1Caches, ServerContext
+from whorl.connection.limits import Limits
 from whorl.errors import SHUTDOWN_FAILED_STATUS, ServeError, StartError
-from whorl.http.default_fields import DefaultFields
 from whorl.loops import Feature, MadeLoop, resolve
 from whorl.observe import access, logs
 from whorl.server.acceptor import Acceptor
@@ -41,8 +40,6 @@ from whorl.server.malformed import Malformed
 from whorl.server.signals import ExitSignals
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
-from whorl.wire.http1.head import Limits
-from whorl.wire.http1.writer import encode_field
 from whorl.wire.websocket.deflate import DeflateSettings
 
 __all__ = ["Server"]
@@ -92,14 +89,14 @@ class Server:
         self._should_exit = False
         self._force_exit = False
         self._background: InTask | InThread | None = None
-        self._service: Service | None = None
+        self._app_context: AppContext | None = None
         self._bounds: list[Bound] = []
         self._keeper.adopt(self)
 
     @property
     def requests(self) -> int:
         """How many requests have begun."""
-        return 0 if self._service is None else self._service.requests
+        return 0 if self._app_context is None else self._app_context.request_count
 
     # Leaving
 
@@ -298,8 +295,8 @@ class Server:
             self.logger.info("Whorl was told to stop before it had started")
             return
         try:
-            shared = self._share(made, application.app, lifespan.state)
-            await self._accept(made, bounds, shared, application.name)
+            context = self._build_context(made, application.app, lifespan.state)
+            await self._accept(made, bounds, context, application.name)
         finally:
             if not self._force_exit:
                 await self._end_lifespan(lifespan)
@@ -320,14 +317,14 @@ class Server:
             raise LeftEarly
         return task.result()
 
-    async def _accept(self, made: MadeLoop, bounds: list[Bound], shared: Shared, name: str) -> None:
+    async def _accept(self, made: MadeLoop, bounds: list[Bound], context: ServerContext, name: str) -> None:
         assert self._leave is not None
         assert self._hurry is not None
         config = self.config
         certificates = self._certificates
-        entrances = Entrances(made, shared, config, certificates)
-        acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, shared.turn, self.logger)
-        malformed = Malformed(entrances.tally, self.logger, shared.websocket is not None)
+        entrances = Entrances(made, context, config, certificates)
+        acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, context.batch, self.logger)
+        malformed = Malformed(entrances.tally, self.logger, context.websocket_limits is not None)
         looks: list[Callable[[], None]] = [
             malformed.look,
             partial(self._leave_if_deaf, acceptor),
@@ -335,7 +332,7 @@ class Server:
         ]
         if certificates is not None:
             looks.append(certificates.look)
-        sweep = Sweep(shared, looks)
+        sweep = Sweep(context, looks)
         try:
             await acceptor.start()
             sweep.start()
@@ -351,11 +348,11 @@ class Server:
             await acceptor.stop()
             self.logger.debug("draining")
             self._keeper.draining(self)
-            await drain(shared, config.timeout_graceful_shutdown, self._hurry, self._keeper.idle_seconds)
+            await drain(context, config.timeout_graceful_shutdown, self._hurry, self._keeper.idle_seconds)
             acceptor.close()
             sweep.stop()
-            if shared.service.access_log is not None:
-                shared.service.access_log.flush()
+            if context.app_context.access_log is not None:
+                context.app_context.access_log.flush()
             malformed.tell()
 
     def _leave_if_deaf(self, acceptor: Acceptor) -> None:
@@ -394,7 +391,7 @@ class Server:
             if task.cancelled() or not task.result():
                 self.exit_status = SHUTDOWN_FAILED_STATUS
 
-    def _share(self, made: MadeLoop, app: Any, state: dict[str, Any] | None) -> Shared:
+    def _build_context(self, made: MadeLoop, app: Any, state: dict[str, Any] | None) -> ServerContext:
         """Put together what connections share, from the configuration: each layer gets only its part."""
         config = self.config
         loop = asyncio.get_running_loop()
@@ -403,7 +400,7 @@ class Server:
             from random import randint  # here, because most servers have no such limit
 
             limit_requests += randint(0, config.limit_max_requests_jitter)
-        service = self._service = Service(
+        app_context = self._app_context = AppContext(
             app,
             loop,
             copy_context(),
@@ -416,31 +413,12 @@ class Server:
             limit_requests=limit_requests,
             on_limit=lambda: self._keeper.limit_reached(self),
         )
-        name = b"whorl" if config.server_header else b""
-        return Shared(
-            service,
-            DefaultFields(encode_field, name, config.date_header, config.headers),
-            limits=Limits(config.limit_request_line, config.limit_header_section, config.limit_header_fields),
-            deadlines=Deadlines(
-                forever(config.timeout_first_byte),
-                forever(config.timeout_request_head),
-                forever(config.timeout_request_body),
-                forever(config.timeout_response),
-                forever(config.timeout_keep_alive),
-                handshake=forever(config.timeout_tls_handshake),
-                linger=forever(config.timeout_linger),
-                ping_interval=forever(config.ws_ping_interval),
-                ping_timeout=forever(config.ws_ping_timeout),
-            ),
-            websocket=websocket_limits(config),
-            keeps_alive=config.timeout_keep_alive != 0,
-            limit_concurrency=config.limit_concurrency,
-            drain_bytes=config.limit_body_drain,
-            linger_bytes=config.limit_linger,
-            pipeline=config.limit_pipeline,
-            high_bytes=config.buffer_response_high,
-            low_bytes=config.buffer_response_low,
-            prompt_close=made.can(Feature.PROMPT_CLOSE),
+        return ServerContext(
+            app_context,
+            Limits.of(config),
+            Http1Caches(b"whorl" if config.server_header else b"", config.date_header, config.headers),
+            websocket_limits(config),
+            made.can(Feature.PROMPT_CLOSE),
         )
 
 
@@ -451,8 +429,3 @@ def websocket_limits(config: Config) -> WebSocketLimits | None:
     return WebSocketLimits(
         config.ws_max_size, config.ws_max_queue, DeflateSettings() if config.ws_per_message_deflate else None
     )
-
-
-def forever(seconds: float | None) -> float:
-    """A deadline that was turned off, as a number."""
-    return inf if seconds is None else seconds

@@ -1,11 +1,11 @@
-"""The one timer of a server: now and then it looks at every connection and asks whether its client took too long.
+"""The one timer of a server: it checks the deadlines of all connections now and then.
 
-A timer per request would cost more than parsing it. A deadline is never early, and late by two periods
-at most: one until the sweep sees the wait begin, one until it sees it end. Called by `server`.
+A timer per request would cost more than parsing it. A deadline is never early, and late by two periods at most: one
+until the sweep sees the wait begin, one until it sees it end.
 
 An application may hold up the loop for longer than a deadline. What clients sent meanwhile waits in the kernel, and
 some loops run a timer that is due before they read it. So a sweep has two parts: it notes the time, lets the loop poll,
-and judges then by the time that it noted, up to which everything has been read.
+and then checks against the noted time, up to which everything has been read.
 """
 
 from __future__ import annotations
@@ -14,59 +14,62 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from whorl.connection.context import Shared
-from whorl.connection.deadlines import check
+from whorl.connection.context import ServerContext
 from whorl.observe.failures import bug
 
 __all__ = ["Sweep"]
 
-SHORTEST_PERIOD_SECONDS = 0.05
-LONGEST_PERIOD_SECONDS = 0.5
-"""Clients that left where the loop does not say so are found by the sweep, too."""
+MIN_PERIOD_SECONDS = 0.05
+# The sweep also finds clients that have gone if the loop does not tell.
+MAX_PERIOD_SECONDS = 0.5
+# Some loops run a timer of zero length without a poll before it.
 POLL_SECONDS = 0.001
-"""A timer of no length at all is run by some loops without a poll before it."""
 
 
 class Sweep:
-    """Enforces the deadlines of a server's connections.
+    """Checks the deadlines of a server's connections.
 
     Args:
-        shared: what the connections have in common, and the set of them.
-        looks: what else wants to look at something now and then.
+        context: the server's connections.
+        periodic: called after each sweep.
     """
 
-    __slots__ = ("_handle", "_looks", "_period_seconds", "_shared")
+    __slots__ = ("_context", "_handle", "_period_seconds", "_periodic")
 
-    def __init__(self, shared: Shared, looks: Sequence[Callable[[], None]] = ()) -> None:
-        self._shared = shared
-        self._looks = looks
+    def __init__(self, context: ServerContext, periodic: Sequence[Callable[[], None]] = ()) -> None:
+        self._context = context
+        self._periodic = periodic
         self._handle: asyncio.TimerHandle | None = None
-        wanted = shared.deadlines.shortest / 4
-        self._period_seconds = min(max(SHORTEST_PERIOD_SECONDS, wanted), LONGEST_PERIOD_SECONDS)
+        limits = context.limits
+        shortest = min(*context.phase_timeouts, limits.ws_ping_interval, limits.ws_ping_timeout)
+        self._period_seconds = min(max(MIN_PERIOD_SECONDS, shortest / 4), MAX_PERIOD_SECONDS)
 
     def start(self) -> None:
-        """Begin, and go on until `stop`."""
-        service = self._shared.service
-        self._handle = service.loop.call_later(self._period_seconds, self._note, context=service.context)
+        """Sweep until `stop`."""
+        app_context = self._context.app_context
+        self._handle = app_context.loop.call_later(self._period_seconds, self._mark, context=app_context.context)
 
     def stop(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
 
-    def _note(self) -> None:
-        service = self._shared.service
-        self._handle = service.loop.call_later(POLL_SECONDS, self._look, monotonic(), context=service.context)
+    def _mark(self) -> None:
+        app_context = self._context.app_context
+        self._handle = app_context.loop.call_later(
+            POLL_SECONDS, self._check_all, monotonic(), context=app_context.context
+        )
 
-    def _look(self, noted: float) -> None:
+    def _check_all(self, read_up_to: float) -> None:
         now = monotonic()
-        for connection in tuple(self._shared.connections):
+        logger = self._context.app_context.logger
+        for connection in tuple(self._context.connections):
             try:
-                check(connection, noted, now)
+                connection.check_deadlines(read_up_to, now)
             except Exception as error:
-                bug(self._shared.service.logger, error)
-        for look in self._looks:
+                bug(logger, error)
+        for check in self._periodic:
             try:
-                look()
+                check()
             except Exception as error:
-                bug(self._shared.service.logger, error)
+                bug(logger, error)
         self.start()

@@ -11,10 +11,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from whorl.http.error import Refusal
+from whorl.http.error import HttpError
 from whorl.http.grammar import CHUNK_EXT, HEX
-from whorl.wire.http1.fields import FieldLines
-from whorl.wire.http1.head import Limits
+from whorl.wire.http1.fields import FieldLineCache
+from whorl.wire.http1.head import HeadLimits
 
 __all__ = ["ChunkedBody"]
 
@@ -63,7 +63,7 @@ class ChunkedBody:
         "is_stopped",
     )
 
-    def __init__(self, limits: Limits, lines: FieldLines) -> None:
+    def __init__(self, limits: HeadLimits, lines: FieldLineCache) -> None:
         self._limits = limits
         self._lines = lines
         self._part = Part.SIZE
@@ -89,7 +89,7 @@ class ChunkedBody:
                 complete yet.
 
         Raises:
-            Refusal: 400 for what is no chunk (section 7.1), 431 for too large a trailer section.
+            HttpError: 400 for what is no chunk (section 7.1), 431 for too large a trailer section.
         """
         pieces: list[bytes] = []
         self.is_stopped = False
@@ -117,7 +117,7 @@ class ChunkedBody:
                 follows = buffer[at : at + 2]
                 if follows != b"\r\n":
                     if follows and follows != b"\r":
-                        raise Refusal(400, "Chunk data is not followed by CRLF (RFC 9112 section 7.1).")
+                        raise HttpError(400, "Chunk data is not followed by CRLF (RFC 9112 section 7.1).")
                     break
                 at += 2
                 self._part = Part.SIZE
@@ -139,10 +139,10 @@ class ChunkedBody:
         length_bytes = (end if newline >= 0 else len(buffer) - 1) - at
         if length_bytes > limit_bytes:
             if self._part is Part.TRAILERS:
-                raise Refusal(431, "The trailer section is too large (RFC 6585 section 5).")
-            raise Refusal(400, "A chunk's size line is too long (RFC 9112 section 7.1).")
+                raise HttpError(431, "The trailer section is too large (RFC 6585 section 5).")
+            raise HttpError(400, "A chunk's size line is too long (RFC 9112 section 7.1).")
         if newline >= 0 and not ends_well:
-            raise Refusal(400, "A line of a chunked body ends in a bare LF (RFC 9112 section 2.2).")
+            raise HttpError(400, "A line of a chunked body ends in a bare LF (RFC 9112 section 2.2).")
         return end
 
     def _chunk_size(self, line: bytes) -> int:
@@ -152,11 +152,11 @@ class ChunkedBody:
             size = size.rstrip(b" \t")
             self._extensions_bytes += len(line) - len(size)
             if self._extensions_bytes > CHUNK_EXTENSIONS_BYTES:
-                raise Refusal(400, "The chunk extensions are too large (RFC 9112 section 7.1.1).")
+                raise HttpError(400, "The chunk extensions are too large (RFC 9112 section 7.1.1).")
             if not CHUNK_EXT.fullmatch(line, len(size)):
-                raise Refusal(400, "A chunk extension is malformed (RFC 9112 section 7.1.1).")
+                raise HttpError(400, "A chunk extension is malformed (RFC 9112 section 7.1.1).")
         if not size or size.translate(None, HEX) or len(size) > CHUNK_SIZE_DIGITS:
-            raise Refusal(400, "A chunk size is not a hexadecimal number (RFC 9112 section 7.1).")
+            raise HttpError(400, "A chunk size is not a hexadecimal number (RFC 9112 section 7.1).")
         return int(size, 16)
 
     def _trailer(self, line: bytes) -> None:
@@ -168,5 +168,5 @@ class ChunkedBody:
         self._trailer_fields += 1
         limits = self._limits
         if self._trailers_bytes > limits.header_section_bytes or self._trailer_fields > limits.header_fields:
-            raise Refusal(431, "The trailer section is too large (RFC 6585 section 5).")
+            raise HttpError(431, "The trailer section is too large (RFC 6585 section 5).")
         self._lines.parse(line)

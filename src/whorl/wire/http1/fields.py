@@ -1,72 +1,68 @@
 """Request field lines (RFC 9112 section 5): from a raw line to its checked name and value.
 
-Clients repeat themselves, so a line that was checked once is remembered and found again with one look-up; that is
-what makes a strict parser in Python as fast as one in C. Only names from a list are remembered, so no credential is
-ever kept, and the table is bounded. One `FieldLines` belongs to one server and is shared by its connections. Called
-by `head` and `chunks` (trailers). It must not know what a field means beyond marking those that decide framing and
-connection handling.
+Clients repeat themselves, so a checked line is cached and found again with one look-up: that makes a strict parser in
+Python as fast as one in C. The cache is bounded, and holds only names that carry no credential.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from whorl.http.error import Refusal
+from whorl.http.error import HttpError
 from whorl.http.grammar import DIGITS, FIELD_VALUE_TABLE, TOKEN, check_host
 from whorl.http.request import Field
 
 __all__ = [
-    "CLOSE",
-    "CONNECTION",
-    "EXPECT",
-    "HOST",
-    "LENGTH",
-    "PLAIN",
-    "PROXIED",
-    "TE",
-    "TRANSFER_ENCODING",
-    "UPGRADE",
-    "WEBSOCKET_KEY",
-    "FieldLines",
+    "FIELD_CLOSE",
+    "FIELD_CONNECTION",
+    "FIELD_EXPECT",
+    "FIELD_FORWARDED",
+    "FIELD_HOST",
+    "FIELD_LENGTH",
+    "FIELD_TE",
+    "FIELD_TRANSFER_ENCODING",
+    "FIELD_UPGRADE",
+    "FIELD_WEBSOCKET_KEY",
+    "NO_MEANING",
+    "FieldLineCache",
 ]
 
-# What a field decides about its message; everything else is PLAIN and only passed on. PROXIED are those in which a
-# proxy tells of its client: marked here, so that a request without them costs nothing.
-PLAIN: Final = 0
-HOST: Final = 1
-TRANSFER_ENCODING: Final = 2
-CONNECTION: Final = 3
-EXPECT: Final = 4
-TE: Final = 5
-UPGRADE: Final = 6
-PROXIED: Final = 7
-CLOSE: Final = 8  # Connection: close, and nothing else
-WEBSOCKET_KEY: Final = 9
-LENGTH: Final = 10  # this and more is Content-Length, by as much as it says
+# The kind of a field. Most have no meaning to the server, which only passes them on.
+NO_MEANING: Final = 0
+FIELD_HOST: Final = 1
+FIELD_TRANSFER_ENCODING: Final = 2
+FIELD_CONNECTION: Final = 3
+FIELD_EXPECT: Final = 4
+FIELD_TE: Final = 5
+FIELD_UPGRADE: Final = 6
+FIELD_FORWARDED: Final = 7
+FIELD_CLOSE: Final = 8  # "Connection: close", without further options
+FIELD_WEBSOCKET_KEY: Final = 9
+FIELD_LENGTH: Final = 10  # the kind of a Content-Length is this plus its value
 
-# What Connection nearly always says; keep-alive is what HTTP/1.1 does anyway.
-ALONE: Final = {b"keep-alive": PLAIN, b"close": CLOSE}
+# The usual values of Connection. keep-alive is what HTTP/1.1 does anyway.
+COMMON_CONNECTION_VALUES: Final = {b"keep-alive": NO_MEANING, b"close": FIELD_CLOSE}
 
-MARKS: Final = {
-    b"host": HOST,
-    b"content-length": LENGTH,
-    b"transfer-encoding": TRANSFER_ENCODING,
-    b"connection": CONNECTION,
-    b"expect": EXPECT,
-    b"te": TE,
-    b"upgrade": UPGRADE,
-    b"sec-websocket-key": WEBSOCKET_KEY,
-    b"forwarded": PROXIED,
-    b"x-forwarded-for": PROXIED,
-    b"x-forwarded-host": PROXIED,
-    b"x-forwarded-port": PROXIED,
-    b"x-forwarded-prefix": PROXIED,
-    b"x-forwarded-proto": PROXIED,
+KINDS: Final = {
+    b"host": FIELD_HOST,
+    b"content-length": FIELD_LENGTH,
+    b"transfer-encoding": FIELD_TRANSFER_ENCODING,
+    b"connection": FIELD_CONNECTION,
+    b"expect": FIELD_EXPECT,
+    b"te": FIELD_TE,
+    b"upgrade": FIELD_UPGRADE,
+    b"sec-websocket-key": FIELD_WEBSOCKET_KEY,
+    b"forwarded": FIELD_FORWARDED,
+    b"x-forwarded-for": FIELD_FORWARDED,
+    b"x-forwarded-host": FIELD_FORWARDED,
+    b"x-forwarded-port": FIELD_FORWARDED,
+    b"x-forwarded-prefix": FIELD_FORWARDED,
+    b"x-forwarded-proto": FIELD_FORWARDED,
 }
 
-# Names whose lines repeat and carry no secret. Not here on purpose: cookie, authorization, referer, forwarded,
-# x-forwarded-for, anything that names one person or one request.
-REPEATING: Final = """
+# Names whose lines repeat and carry no secret. Left out on purpose: cookie, authorization, referer, forwarded,
+# x-forwarded-for, and whatever names one person or one request.
+CACHEABLE: Final = """
 accept accept-charset accept-encoding accept-language cache-control connection content-encoding content-length
 content-type dnt expect host origin pragma priority sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness
 sec-ch-ua-full-version-list sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform sec-ch-ua-platform-version
@@ -77,29 +73,29 @@ x-forwarded-prefix x-forwarded-proto x-requested-with
 
 
 def _known_names() -> dict[bytes, tuple[bytes, int, bool]]:
-    """The names worth a look-up, as clients write them: in lower case and With-Capitals."""
+    """Return the names worth a look-up, as clients write them: in lower case and With-Capitals."""
     known = {}
-    repeating = set(REPEATING.encode().split())
-    for lower in repeating | MARKS.keys():
+    cacheable = set(CACHEABLE.encode().split())
+    for lower in cacheable | KINDS.keys():
         for name in (lower, lower.title()):
-            known[name] = (lower, MARKS.get(lower, PLAIN), lower in repeating)
+            known[name] = (lower, KINDS.get(lower, NO_MEANING), lower in cacheable)
     return known
 
 
 NAMES: Final = _known_names()
 
-# A Content-Length longer than this is no length but an attack on somebody's integers (RFC 9110 section 8.6).
+# A longer number overflows the integers of some recipient (RFC 9110 section 8.6).
 CONTENT_LENGTH_DIGITS: Final = 18
 
-REMEMBERED_LINES: Final = 1024
-REMEMBERED_LINE_BYTES: Final = 512
+MAX_CACHED_LINES: Final = 1024
+MAX_CACHED_LINE_BYTES: Final = 512
 
 
-class FieldLines:
-    """Checks field lines, and remembers those that clients repeat.
+class FieldLineCache:
+    """Checks the field lines of all connections of a server, and caches those that clients repeat.
 
-    `known` maps a raw line to its `(name, value)` pair and mark; readers look there first and call `parse` for a line
-    that is not in it.
+    Attributes:
+        known: a raw line -> its field and kind. A reader looks here first, and calls `parse` for any other line.
     """
 
     __slots__ = ("known",)
@@ -108,56 +104,56 @@ class FieldLines:
         self.known: dict[bytes, tuple[Field, int]] = {}
 
     def parse(self, line: bytes) -> tuple[Field, int]:
-        """Check one field line, without its CRLF.
+        """Check one field line.
 
         Args:
-            line: the octets of the line.
+            line: the line, without its CRLF.
 
         Returns:
-            The field, its name in lower case and its value without the white space around it, and its mark.
+            The field (its value without the white space around it), and its kind.
 
         Raises:
-            Refusal: 400, where the line is no field line (RFC 9112 section 5).
+            HttpError: 400, the line is malformed (RFC 9112 section 5).
         """
         name, colon, value = line.partition(b":")
         entry = NAMES.get(name)
         if entry is not None and colon:
-            lower, mark, repeats = entry
+            lower, kind, cacheable = entry
         else:
-            lower, mark, repeats = self._check_name(line, name, colon)
+            lower, kind, cacheable = self._check_name(line, name, colon)
         value = value.strip(b" \t")
         if value.translate(FIELD_VALUE_TABLE) != value:
-            raise Refusal(400, "A field value holds a control character (RFC 9110 section 5.5).")
-        if mark == HOST:
+            raise HttpError(400, "A field value holds a control character (RFC 9110 section 5.5).")
+        if kind == FIELD_HOST:
             check_host(value)
-        elif mark == CONNECTION:
-            mark = ALONE.get(value.lower(), CONNECTION)
-        elif mark == LENGTH:
-            mark += _content_length(value)
-        field = ((lower, value), mark)
-        if repeats and len(line) <= REMEMBERED_LINE_BYTES:
-            if len(self.known) >= REMEMBERED_LINES:
+        elif kind == FIELD_CONNECTION:
+            kind = COMMON_CONNECTION_VALUES.get(value.lower(), FIELD_CONNECTION)
+        elif kind == FIELD_LENGTH:
+            kind += _content_length(value)
+        field = ((lower, value), kind)
+        if cacheable and len(line) <= MAX_CACHED_LINE_BYTES:
+            if len(self.known) >= MAX_CACHED_LINES:
                 self.known.clear()
             self.known[line] = field
         return field
 
     def _check_name(self, line: bytes, name: bytes, colon: bytes) -> tuple[bytes, int, bool]:
         if line[:1] in (b" ", b"\t"):
-            raise Refusal(400, "A field line is folded (RFC 9112 section 5.2).")
+            raise HttpError(400, "A field line is folded (RFC 9112 section 5.2).")
         if not colon:
-            raise Refusal(400, "A field line has no colon (RFC 9112 section 5).")
+            raise HttpError(400, "A field line has no colon (RFC 9112 section 5).")
         if name[-1:] in (b" ", b"\t"):
-            raise Refusal(400, "White space stands before the colon of a field line (RFC 9112 section 5.1).")
+            raise HttpError(400, "White space stands before the colon of a field line (RFC 9112 section 5.1).")
         if not name or name.translate(None, TOKEN):
-            raise Refusal(400, "A field name is not a token (RFC 9110 section 5.1).")
+            raise HttpError(400, "A field name is not a token (RFC 9110 section 5.1).")
         lower = name.lower()
-        return NAMES.get(lower, (lower, PLAIN, False))
+        return NAMES.get(lower, (lower, NO_MEANING, False))
 
 
 def _content_length(value: bytes) -> int:
-    """Content-Length = 1*DIGIT (RFC 9110 section 8.6); a list of equal values is refused, as it may be."""
+    """Content-Length = 1*DIGIT (RFC 9110 section 8.6). A list of equal values is refused, which section 8.6 allows."""
     if not value or value.translate(None, DIGITS):
-        raise Refusal(400, "Content-Length is not a number (RFC 9110 section 8.6).")
+        raise HttpError(400, "Content-Length is not a number (RFC 9110 section 8.6).")
     if len(value) > CONTENT_LENGTH_DIGITS:
-        raise Refusal(400, "Content-Length is beyond any length (RFC 9110 section 8.6).")
+        raise HttpError(400, "Content-Length is beyond any length (RFC 9110 section 8.6).")
     return int(value)

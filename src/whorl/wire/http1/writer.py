@@ -1,31 +1,35 @@
-"""How a response is written in HTTP/1.1 (RFC 9112 sections 4, 6 and 7.1): status line, fields, chunks, refusals.
+"""The parts of a response in HTTP/1.1 (RFC 9112 sections 4, 6 and 7.1): status line, fields, chunks, error responses.
 
-Constants and small functions that return octets; the connection puts them together so that a response leaves in one
-write. Whether a response has content, and how long it is, is decided above (RFC 9110); that HTTP/1.0 gets no chunks is
-decided by the connection, who knows the request.
+The connection joins them, so that a response leaves in one write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Final
 
-from whorl.http.error import Refusal
+from whorl.http.encoder import HAS_CLOSE, HAS_UPGRADE
+from whorl.http.error import HttpError
+from whorl.http.framing import LENGTH_COMPUTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COMPUTED, Framing
+from whorl.wire.http1.head import CLOSE, HTTP_1_0
 
 __all__ = [
     "CHUNKED_LINE",
     "CLOSE_LINE",
     "KEEP_ALIVE_LINE",
+    "STATUS_LINES",
     "UPGRADE_LINE",
+    "BodyEncoding",
+    "ResponseWriter",
     "encode_field",
+    "error_content",
+    "error_response",
     "interim_response",
     "last_chunk",
-    "refusal_content",
-    "refusal_response",
-    "status_line",
 ]
 
-# RFC 9110 section 15, and the IANA registry where it says more. The phrase is for people; no client may depend on it.
+# RFC 9110 section 15 and the IANA registry. The phrase is for people: no client may depend on it.
 REASONS: Final = {
     100: b"Continue",
     101: b"Switching Protocols",
@@ -89,6 +93,7 @@ REASONS: Final = {
     511: b"Network Authentication Required",
 }
 
+# An empty reason phrase is preceded by a space too (RFC 9112 section 4).
 STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"")) for status in range(100, 600)}
 
 CHUNKED_LINE: Final = b"transfer-encoding: chunked\r\n"
@@ -97,48 +102,122 @@ KEEP_ALIVE_LINE: Final = b"connection: keep-alive\r\n"
 UPGRADE_LINE: Final = b"connection: upgrade\r\n"
 
 
-def status_line(status: int) -> bytes:
-    """status-line, with its CRLF (RFC 9112 section 4). The space before an empty reason phrase is part of it."""
-    return STATUS_LINES[status]
+class BodyEncoding(IntEnum):
+    """How the end of a response body is told (RFC 9112 section 6.3)."""
+
+    LENGTH = 0
+    CHUNKED = 1
+    UNTIL_CLOSE = 2
+
+
+LENGTH: Final = BodyEncoding.LENGTH
+CHUNKED: Final = BodyEncoding.CHUNKED
+UNTIL_CLOSE: Final = BodyEncoding.UNTIL_CLOSE
+
+
+class ResponseWriter:
+    """Writes the heads of the responses of one connection.
+
+    Attributes:
+        encoding: how the end of the present body is told.
+        flags: those of the present request. CLOSE is added if the connection ends with the response.
+    """
+
+    __slots__ = ("encoding", "flags")
+
+    def __init__(self) -> None:
+        self.flags = 0
+        self.encoding: BodyEncoding = LENGTH
+
+    def start(self, flags: int) -> None:
+        """Begin the response to a request with these flags."""
+        self.flags = flags
+        self.encoding = LENGTH
+
+    def write_head(
+        self,
+        pending: list[bytes],
+        status: int,
+        lines: list[bytes],
+        flags: int,
+        framing: Framing,
+        content_bytes: int,
+        can_persist: bool,
+    ) -> None:
+        """Append a head, but for the fields of every response.
+
+        Args:
+            pending: what to append to.
+            status: the status code.
+            lines: the encoded fields.
+            flags: what they decide.
+            framing: how the end of the content is told.
+            content_bytes: the length of the content, if framing says that it is known.
+            can_persist: whether the connection can serve another request.
+        """
+        pending.append(STATUS_LINES[status])
+        pending += lines
+        if framing is not LENGTH_DECLARED:
+            if framing is LENGTH_COMPUTED or framing is NO_CONTENT_COMPUTED:
+                pending.append(b"content-length: %d\r\n" % content_bytes)
+            elif framing is LENGTH_UNKNOWN:
+                if self.flags & HTTP_1_0:
+                    self.encoding = UNTIL_CLOSE
+                else:
+                    self.encoding = CHUNKED
+                    pending.append(CHUNKED_LINE)
+        if flags >= HAS_CLOSE or self.flags >= CLOSE or not can_persist:
+            self._write_connection(pending, flags, can_persist)
+
+    def _write_connection(self, pending: list[bytes], flags: int, can_persist: bool) -> None:
+        """Decide whether the connection persists, and say so if it is not the default (RFC 9112 section 9.3)."""
+        if flags & HAS_CLOSE or self.encoding is UNTIL_CLOSE or not can_persist:
+            self.flags |= CLOSE
+        if self.flags & CLOSE:
+            pending.append(CLOSE_LINE)
+        elif self.flags & HTTP_1_0:
+            pending.append(KEEP_ALIVE_LINE)
+        elif flags & HAS_UPGRADE:
+            pending.append(UPGRADE_LINE)
 
 
 def encode_field(name: bytes, value: bytes) -> bytes:
-    """field-line, with its CRLF (RFC 9112 section 5). The name and value were checked."""
+    """Encode a field line, with its CRLF (RFC 9112 section 5). Name and value must have been checked."""
     return b"%b: %b\r\n" % (name, value)
 
 
 def last_chunk(trailer_lines: Sequence[bytes]) -> bytes:
-    """last-chunk, trailer-section and the empty line (RFC 9112 section 7.1)."""
+    """Encode last-chunk, trailer-section and the empty line (RFC 9112 section 7.1)."""
     if not trailer_lines:
         return b"0\r\n\r\n"
     return b"0\r\n%b\r\n" % b"".join(trailer_lines)
 
 
 def interim_response(status: int, lines: Sequence[bytes]) -> bytes:
-    """A whole 1xx response (RFC 9110 section 15.2)."""
+    """Encode a whole 1xx response (RFC 9110 section 15.2)."""
     return b"%b%b\r\n" % (STATUS_LINES[status], b"".join(lines))
 
 
-def refusal_content(refusal: Refusal) -> bytes:
-    """What a refusal says to the person behind the client."""
-    return b"%b: %b\n" % (REASONS[refusal.status], refusal.reason.encode("ascii"))
+def error_content(error: HttpError) -> bytes:
+    """Return the text that tells a person behind the client what is wrong."""
+    return b"%b: %b\n" % (REASONS[error.status], error.reason.encode("ascii"))
 
 
-def refusal_response(refusal: Refusal, last_lines: bytes, with_content: bool) -> bytes:
-    """The whole response that answers a refused request and ends the connection.
+def error_response(error: HttpError, header_block: bytes, with_content: bool) -> bytes:
+    """Encode the whole response to a refused request, after which the connection closes.
 
     Args:
-        refusal: what is wrong.
-        last_lines: the lines that every response of the server carries, Date among them, and the empty line.
-        with_content: False where the request was HEAD.
+        error: what is wrong.
+        header_block: the fields of every response of the server, Date among them, and the empty line.
+        with_content: False if the request was HEAD.
     """
-    content = refusal_content(refusal)
+    content = error_content(error)
     return b"".join(
         (
-            STATUS_LINES[refusal.status],
-            refusal.lines,
+            STATUS_LINES[error.status],
+            *(encode_field(name, value) for name, value in error.fields),
             b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n" % len(content),
-            last_lines,
+            header_block,
             content if with_content else b"",
         )
     )
