@@ -1,4 +1,4 @@
-"""The shape of the source: imports point downward, wire formats do no input or output, classes and functions stay small."""
+"""The shape of the source: imports point downward, wire formats do no I/O, classes and functions stay small."""
 
 from __future__ import annotations
 

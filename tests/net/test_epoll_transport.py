@@ -734,9 +734,9 @@ def test_who_was_paused_in_a_turn_goes_on_where_all_leaves_at_its_end() -> None:
         recorder = wired(poller, ours)
         wire: Any = recorder.transport
         wire.set_write_buffer_limits(high=1000)
-        poller.batch._to_write = []
+        poller.batch.defers_writes = True
         wire.write(LARGE[:size])
-        (sender,), poller.batch._to_write = poller.batch._to_write, None
+        (sender,), poller.batch._to_write, poller.batch.defers_writes = poller.batch._to_write, [], False
         assert recorder.told == ["made", "pause"]
         left = wire.get_write_buffer_size()
         taken = take(theirs, size - left)

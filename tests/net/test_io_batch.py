@@ -32,16 +32,20 @@ class Recorder:
 
     def deliver_read(self, data: bytes) -> None:
         self.enter("read")
+        assert self.batch.defers_decrypted
         self.batch.decrypted(self, data)
 
     def data_received(self, data: bytes) -> None:
         self.enter("decrypted")
+        assert self.batch.defers_requests
         self.batch.request(self, data)
 
     def start_request(self, request: object) -> None:
         self.enter("request")
         time.sleep(self.work_seconds)
-        if not self.batch.defer_flush(self):
+        if self.batch.defers_flush:
+            self.batch.flush(self)
+        else:
             self.flush()
 
     def flush(self) -> None:
@@ -49,21 +53,17 @@ class Recorder:
         self.flushed += 1
         self.enter(stage)
         if stage == "flush":
-            assert self.batch.defer_encryption(self, 1)
+            assert self.batch.defers_encryption
+            self.batch.encrypt(self)
         elif stage == "encrypt":
-            assert self.batch.defer_write(self, 1)
-
-
-class Quiet(Recorder):
-    """Executes at once what is not deferred, and sends nothing."""
-
-    def flush(self) -> None:
-        self.enter("flush")
+            assert self.batch.defers_writes
+            self.batch.write(self)
 
 
 def opened(batch: IoBatch, record: list[str]) -> list[Recorder]:
     three = [Recorder(batch, name, record) for name in "abc"]
     batch.open()
+    assert batch.defers_reads
     for one in three:
         batch.read(one, b"x")
     assert record == []
@@ -86,35 +86,22 @@ def test_a_response_does_not_wait_for_slow_applications() -> None:
 
 
 def test_an_empty_batch() -> None:
-    batch, record = IoBatch(), []
+    batch = IoBatch()
     batch.process()
     batch.open()
     batch.process()
-    nothing_is_deferred(batch, record)
+    assert nothing_is_deferred(batch)
 
 
-def nothing_is_deferred(batch: IoBatch, record: list[str]) -> None:
-    record.clear()
-    one = Quiet(batch, "z", record)
-    batch.read(one, b"x")
-    assert record == ["read z", "decrypted z", "request z", "flush z"]
-    assert not batch.defer_encryption(one, 1)
-    assert not batch.defer_write(one, 1)
+def nothing_is_deferred(batch: IoBatch) -> bool:
+    return not any(getattr(batch, name) for name in IoBatch.__slots__ if name.startswith("defers"))
 
 
 def test_what_is_written_outside_of_a_batch() -> None:
     batch, record = IoBatch(), []
-    batch.flush([Recorder(batch, name, record) for name in "ab"])
+    batch.send([Recorder(batch, name, record) for name in "ab"])
     assert record == [f"{stage} {name}" for stage in STAGES[3:] for name in "ab"]
-    nothing_is_deferred(batch, record)
-
-
-def test_what_is_large_is_not_deferred() -> None:
-    batch, record = IoBatch(), []
-    batch.open()
-    batch.read(Quiet(batch, "a", record), bytes(16 * 1024 + 1))
-    assert record[0] == "read a"
-    batch.process()
+    assert nothing_is_deferred(batch)
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -128,4 +115,4 @@ def test_an_application_that_ends_the_process_does_not_cost_the_others_their_res
     others = [one.name for one in three if one is not three[place]]
     assert [entry for entry in record if entry.startswith("write")] == [f"write {name}" for name in others]
     assert len(record) == len(set(record)), "nothing is done twice"
-    nothing_is_deferred(batch, record)
+    assert nothing_is_deferred(batch)

@@ -90,8 +90,7 @@ class AppContext:
         self.limit_requests = limit_requests
         self.on_limit = on_limit
 
-    def count_request(self) -> None:
-        """Count a request that starts, and ask for the shutdown at the last one that is allowed."""
-        self.request_count = count = self.request_count + 1
-        if count == self.limit_requests and self.on_limit is not None:
+    def limit_reached(self) -> None:
+        """Ask for the shutdown: the last request that is allowed has started."""
+        if self.on_limit is not None:
             self.on_limit()

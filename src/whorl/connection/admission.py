@@ -18,7 +18,7 @@ from whorl.http.request import NEEDS_INSPECTION, Request
 from whorl.observe.quoting import quote_text
 from whorl.wire.websocket.handshake import Handshake
 
-__all__ = ["RequestCarrier", "admit", "admit_websocket", "body_too_large", "log_error"]
+__all__ = ["RequestCarrier", "admit", "body_too_large", "log_error"]
 
 
 class RequestCarrier(Carrier, Protocol):
@@ -29,49 +29,37 @@ class RequestCarrier(Carrier, Protocol):
     policy: ListenerPolicy
 
 
-def admit(request: Request, carrier: RequestCarrier) -> Exchange:
+def admit(request: Request, carrier: RequestCarrier, handshake: Handshake | None = None) -> Exchange:
     """Make the exchange of a request.
 
     Args:
         request: the request.
         carrier: what carries the exchange. Its `client` becomes the request's.
+        handshake: what a client asks for that opens a WebSocket; None for a plain request.
 
     Raises:
         HttpError: the request is not served.
     """
-    check(request, carrier)
-    app_context = carrier.context.app_context
-    return Exchange(app_context, carrier, request, http_scope(request, carrier.client, app_context))
-
-
-def admit_websocket(request: Request, carrier: RequestCarrier, handshake: Handshake) -> Session:
-    """Make the exchange of a WebSocket handshake; arguments and errors as for `admit`.
-
-    Args:
-        handshake: what the client asks for.
-    """
-    check(request, carrier)
-    context = carrier.context
-    assert context.websocket_limits is not None
-    scope = websocket_scope(request, carrier.client, context.app_context, handshake.subprotocols)
-    return Session(context.app_context, carrier, request, scope, handshake.extensions, context.websocket_limits)
-
-
-def check(request: Request, carrier: RequestCarrier) -> None:
-    """Raise HttpError for a request that is not served; count one that is."""
     context = carrier.context
     client = carrier.peer
     if request.flags & NEEDS_INSPECTION or client.needs_inspection:
         client = carrier.policy.resolve_client(request, client)
         carrier.client = client
         carrier.policy.check_host(request)
-    limits = context.limits
     app_context = context.app_context
+    limits = context.limits
     if limits.limit_concurrency is not None and len(app_context.active) >= limits.limit_concurrency:
         raise overloaded()
     if limits.limit_body_size is not None and request.body_bytes > limits.limit_body_size:
         raise body_too_large()
-    app_context.count_request()
+    app_context.request_count = count = app_context.request_count + 1
+    if count == app_context.limit_requests:
+        app_context.limit_reached()
+    if handshake is None:
+        return Exchange(app_context, carrier, request, http_scope(request, client, app_context))
+    assert context.websocket_limits is not None
+    scope = websocket_scope(request, client, app_context, handshake.subprotocols)
+    return Session(app_context, carrier, request, scope, handshake.extensions, context.websocket_limits)
 
 
 def overloaded() -> HttpError:

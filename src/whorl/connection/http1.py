@@ -18,7 +18,7 @@ from whorl.asgi.states import ABORTED, STARTED
 from whorl.asgi.stream import ClientDisconnected
 from whorl.asgi.websocket import Session
 from whorl.compiled import mypyc_attr
-from whorl.connection.admission import admit, admit_websocket, body_too_large, log_error
+from whorl.connection.admission import admit, body_too_large, log_error
 from whorl.connection.context import ServerContext
 from whorl.connection.http1_state import (
     AWAITING_REQUEST,
@@ -37,22 +37,27 @@ from whorl.connection.http1_state import (
 )
 from whorl.connection.listener_policy import ListenerPolicy
 from whorl.connection.websocket_deadlines import WebSocketDeadlines
-from whorl.http.encoder import HAS_CLOSE
+from whorl.http.encoder import HAS_CLOSE, HAS_UPGRADE
 from whorl.http.error import HttpError
-from whorl.http.framing import LENGTH_DECLARED, Framing
+from whorl.http.framing import LENGTH_COMPUTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COMPUTED, Framing
 from whorl.http.request import Request
 from whorl.net.io_batch import MIN_BATCH_SIZE
 from whorl.net.sendfile import send_file
-from whorl.net.write_buffer import CORKED, INLINE_CHUNK_MAX_BYTES, NO_COPY_MIN_BYTES, WriteBuffer
+from whorl.net.write_buffer import INLINE_CHUNK_MAX_BYTES, NO_COPY_MIN_BYTES, WriteBuffer
 from whorl.observe.failures import bug
 from whorl.platform import peer_has_ended, peer_is_gone
 from whorl.wire.http1.head import CLOSE, HTTP_1_0, UPGRADE
 from whorl.wire.http1.reader import RequestReader
 from whorl.wire.http1.writer import (
     CHUNKED,
+    CHUNKED_LINE,
+    CLOSE_LINE,
+    KEEP_ALIVE_LINE,
+    LENGTH,
     STATUS_LINES,
     UNTIL_CLOSE,
-    ResponseWriter,
+    UPGRADE_LINE,
+    BodyEncoding,
     encode_field,
     error_content,
     error_response,
@@ -84,7 +89,6 @@ class Http1Connection(asyncio.Protocol):
         reader: parses what is read.
         reading_held: whether the transport reads nothing more for now, for a reason of its own (TLS).
         reading_paused: whether the connection has paused reading.
-        response: writes the heads of responses.
         their_eof: whether the client has ended its side.
         waiting_since: when the present wait began, in seconds of the sweep's clock; 0 until the sweep has seen it.
         websocket: what the connection has become.
@@ -93,6 +97,8 @@ class Http1Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body_bytes",
+        "_encoding",
+        "_flags",
         "_handshake",
         "_last_unsent_bytes",
         "_lingering_since",
@@ -110,7 +116,6 @@ class Http1Connection(asyncio.Protocol):
         "reader",
         "reading_held",
         "reading_paused",
-        "response",
         "their_eof",
         "waiting_since",
         "websocket",
@@ -127,7 +132,6 @@ class Http1Connection(asyncio.Protocol):
         self.policy = policy
         self.field_encoder = context.caches.response_fields
         self.reader = RequestReader(context.head_limits, context.caches.request_fields)
-        self.response = ResponseWriter()
         self.phase: Phase = NEW
         self.exchange: Exchange | None = None
         self.websocket: Session | None = None
@@ -137,6 +141,8 @@ class Http1Connection(asyncio.Protocol):
         self.writing_blocked = False
         self.their_eof = False
         self.waiting_since = 0.0
+        self._flags = 0  # of the present request
+        self._encoding: BodyEncoding = LENGTH  # of the present response
         self._body_bytes = 0  # received or discarded, of the present body
         self._resume_scheduled = False
         self._last_unsent_bytes = 0
@@ -192,7 +198,7 @@ class Http1Connection(asyncio.Protocol):
         else:
             reader.buffer = data
         batch = self.context.batch
-        if phase not in AWAITING_REQUEST or not batch.defers_requests():
+        if not batch.defers_requests or phase not in AWAITING_REQUEST:
             self._serve()
             return
         try:
@@ -251,24 +257,35 @@ class Http1Connection(asyncio.Protocol):
             self._serve()  # the connection ended meanwhile
             return
         output = self.output
-        output.cork()
+        output.corked = True
         try:
             self._start_exchange(request)
             if self.phase is not IDLE or self.reader.buffer or self.their_eof or self.reading_paused:
                 self._serve_buffered(1)
         except Exception as error:
             self._handle_error(error)
-        output.uncork()
+        output.corked = False
+        if output.pending:
+            self._flush(output)
 
     def _serve(self) -> None:
         """Serve what is buffered."""
         output = self.output
-        output.cork()
+        output.corked = True
         try:
             self._serve_buffered(0)
         except Exception as error:
             self._handle_error(error)
-        output.uncork()
+        output.corked = False
+        if output.pending:
+            self._flush(output)
+
+    def _flush(self, output: WriteBuffer) -> None:
+        """Send what was answered, with the responses of the batch if there is one."""
+        if not self.context.batch.defers_flush:
+            output.flush()
+        elif not output.flush_scheduled:
+            output.schedule_flush()
 
     def _serve_buffered(self, served: int) -> None:
         """Go through what is buffered.
@@ -280,26 +297,28 @@ class Http1Connection(asyncio.Protocol):
         limit = self.context.limits.limit_pipeline
         while True:
             phase = self.phase
-            if phase is IN_EXCHANGE:
+            if phase is IDLE:
+                if not reader.buffer:
+                    if served == limit:
+                        self._schedule_resume()  # what comes in this iteration waits too: see `_resume`
+                    elif self.their_eof or self.reading_paused:
+                        self._await_head()
+                    return
+            elif phase is IN_EXCHANGE:
                 self._read_body()
                 if self.phase is IN_EXCHANGE:
                     return
                 continue
-            if phase is DISCARDING_BODY:
+            elif phase is DISCARDING_BODY:
                 self._discard_body()
                 if self.phase is DISCARDING_BODY:
                     return
                 continue
-            if phase not in AWAITING_REQUEST:
+            elif phase not in AWAITING_REQUEST:
                 self._drop_input()
                 return
-            if not reader.buffer:
-                if phase is not IDLE:
-                    self._await_head()
-                elif served == limit:
-                    self._schedule_resume()  # what comes in this iteration waits too: see `_resume`
-                elif self.their_eof or self.reading_paused:
-                    self._await_head()
+            elif not reader.buffer:
+                self._await_head()
                 return
             if self.writing_blocked:
                 self.pause_reading()  # until the client has read some of its responses
@@ -350,13 +369,12 @@ class Http1Connection(asyncio.Protocol):
                 self.waiting_since = 0.0
         elif self.phase is READING_HEAD:
             self.phase = IDLE
-        if not self.writing_blocked:
+        if self.reading_paused and not self.writing_blocked:
             self.resume_reading()
 
     def _start_exchange(self, request: Request) -> None:
         """Start the exchange of a request, with as much of its body as has been read."""
-        self.response.start(request.flags)
-        self.client = self.peer
+        self._flags = request.flags
         try:
             exchange = admit(request, self) if not request.flags & UPGRADE else self._admit_upgrade(request)
         except HttpError as error:
@@ -383,7 +401,7 @@ class Http1Connection(asyncio.Protocol):
             self._handshake = read_handshake(request.method, request.fields)
         except HandshakeRefusal as refusal:
             raise HttpError(refusal.status, refusal.reason, refusal.fields) from None
-        return admit_websocket(request, self, self._handshake)
+        return admit(request, self, self._handshake)
 
     def _read_body(self) -> None:
         """Deliver what has been read of the request body. What follows the body stays in the buffer."""
@@ -405,7 +423,7 @@ class Http1Connection(asyncio.Protocol):
             raise body_too_large()
         if not exchange.deliver(data, complete) or (self.writing_blocked and reader.body_complete):
             self.pause_reading()
-        else:
+        elif self.reading_paused:
             self.resume_reading()
         if reader.has_unread_chunks:
             self._schedule_resume()
@@ -437,20 +455,48 @@ class Http1Connection(asyncio.Protocol):
             return
         context = self.context
         output = self.output
-        response = self.response
         pending = output.pending
-        can_persist = context.keep_alive_enabled and (self.reader.body_complete or self._can_discard_rest(exchange))
-        response.write_head(pending, status, lines, flags, framing, len(content), can_persist)
+        pending.append(STATUS_LINES[status])
+        pending += lines
+        if framing is not LENGTH_DECLARED:
+            if framing is LENGTH_COMPUTED or framing is NO_CONTENT_COMPUTED:
+                pending.append(b"content-length: %d\r\n" % len(content))
+            elif framing is LENGTH_UNKNOWN:
+                if self._flags & HTTP_1_0:
+                    self._encoding = UNTIL_CLOSE
+                else:
+                    self._encoding = CHUNKED
+                    pending.append(CHUNKED_LINE)
+            if framing < LENGTH_DECLARED:
+                content = b""
+        if flags >= HAS_CLOSE or self._flags >= CLOSE or not (context.keep_alive_enabled and self.reader.body_complete):
+            self._write_connection_header(exchange, flags)
         pending.append(context.caches.default_headers.header_block(flags))
-        if content and framing >= LENGTH_DECLARED:
-            if len(content) < NO_COPY_MIN_BYTES and response.encoding is not CHUNKED:
+        if content:
+            if len(content) < NO_COPY_MIN_BYTES and self._encoding is LENGTH:
                 pending.append(content)
             else:
                 self.send_data(content, False)
         if ends:
             self._response_complete()
-        elif output.state is not CORKED:
+        elif not output.corked:
             output.schedule_flush()
+
+    def _write_connection_header(self, exchange: Exchange, flags: int) -> None:
+        """Decide whether the connection persists, and say so if it is not the default (RFC 9112 section 9.3)."""
+        if (
+            flags & HAS_CLOSE
+            or self._encoding is UNTIL_CLOSE
+            or not self.context.keep_alive_enabled
+            or not (self.reader.body_complete or self._can_discard_rest(exchange))
+        ):
+            self._flags |= CLOSE
+        if self._flags & CLOSE:
+            self.output.pending.append(CLOSE_LINE)
+        elif self._flags & HTTP_1_0:
+            self.output.pending.append(KEEP_ALIVE_LINE)
+        elif flags & HAS_UPGRADE:
+            self.output.pending.append(UPGRADE_LINE)
 
     def _can_discard_rest(self, exchange: Exchange) -> bool:
         """Return whether to discard the rest of the request body and keep the connection.
@@ -467,7 +513,7 @@ class Http1Connection(asyncio.Protocol):
         output = self.output
         size_bytes = len(data)
         sent = False
-        if self.response.encoding is not CHUNKED:
+        if self._encoding is not CHUNKED:
             if size_bytes:
                 sent = output.write(data)
         elif size_bytes > INLINE_CHUNK_MAX_BYTES:
@@ -481,6 +527,7 @@ class Http1Connection(asyncio.Protocol):
         else:
             output.pending.append(b"0\r\n\r\n")
         if ends:
+            self._encoding = LENGTH
             self._response_complete()
         elif sent:
             self._block_if_closing()
@@ -488,20 +535,21 @@ class Http1Connection(asyncio.Protocol):
     def send_trailers(self, lines: Sequence[bytes]) -> None:
         if self.exchange is None:
             return
-        if self.response.encoding is CHUNKED:
+        if self._encoding is CHUNKED:
+            self._encoding = LENGTH
             self.output.pending.append(last_chunk(lines))
         self._response_complete()
 
     def _response_complete(self) -> None:
         self.exchange = None
         output = self.output
-        corked = output.state is CORKED
+        corked = output.corked
         if not corked:
             if len(self.context.app_context.active) < MIN_BATCH_SIZE:
                 output.flush()
             else:
                 output.schedule_flush()
-        if self.response.flags & CLOSE:
+        if self._flags & CLOSE:
             self._close_after_last_response()
         elif not self.reader.body_complete:
             self.phase = DISCARDING_BODY
@@ -521,7 +569,7 @@ class Http1Connection(asyncio.Protocol):
             self.writing_blocked = True
 
     def send_interim(self, status: int, lines: Sequence[bytes]) -> None:
-        if self.exchange is not None and not self.response.flags & HTTP_1_0:
+        if self.exchange is not None and not self._flags & HTTP_1_0:
             self.output.write(interim_response(status, lines))
 
     async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
@@ -592,14 +640,16 @@ class Http1Connection(asyncio.Protocol):
 
     def _receive_websocket_data(self, data: bytes) -> None:
         output = self.output
-        output.cork()
+        output.corked = True
         try:
             self.waiting_since = 0.0
             if self.websocket is not None:
                 self.websocket.receive_octets(data, self.context.limits.limit_pipeline)
         except Exception as error:
             self._handle_error(error)
-        output.uncork()
+        output.corked = False
+        if output.pending:
+            self._flush(output)
 
     def write(self, data: bytes) -> None:
         if self.output.write(data):
@@ -626,7 +676,7 @@ class Http1Connection(asyncio.Protocol):
         self.waiting_since = 0.0
         if not self.context.keep_alive_enabled:
             self.close()
-        elif self.output.state is not CORKED:
+        elif not self.output.corked:
             if self.reader.buffer or self.their_eof:
                 self._schedule_resume()
             elif self.writing_blocked:
@@ -694,7 +744,7 @@ class Http1Connection(asyncio.Protocol):
         (RFC 9112 section 9.6). Many clients send their whole body before they read, so this lasts as long as they send,
         up to `timeout_linger` and `limit_linger`."""
         output = self.output
-        output.flush_now()
+        output.flush()
         self.reader.discard()
         if self.their_eof or not output.transport.can_write_eof():
             self.close()
@@ -725,7 +775,7 @@ class Http1Connection(asyncio.Protocol):
     def _abort_response(self) -> None:
         """Close inside a response so that the client notices: by a reset if the end of its body is the end of the
         connection (RFC 9112 section 8)."""
-        if self.response.encoding is UNTIL_CLOSE:
+        if self._encoding is UNTIL_CLOSE:
             self.reset()
         else:
             self.close()
@@ -733,7 +783,7 @@ class Http1Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close when everything is sent. The sweep ends that if it takes too long."""
         if self.phase is not CLOSING and self.phase is not CLOSED:
-            self.output.flush_now()
+            self.output.flush()
             self.phase = CLOSING
             self.waiting_since = self._unsent_since = 0.0
             self.output.transport.close()

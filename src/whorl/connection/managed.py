@@ -30,5 +30,5 @@ class Managed(Protocol):
     def close_if_handshaking(self) -> None:
         """Close if the TLS handshake is not complete."""
 
-    def abort(self) -> None:
+    def reset(self) -> None:
         """Close at once, so that the client sees an error (RST)."""

@@ -27,6 +27,7 @@ from whorl.compiled import mypyc_attr
 from whorl.connection.context import ServerContext
 from whorl.connection.http1_state import NEW, TLS_HANDSHAKE, Phase
 from whorl.http.error import HttpError
+from whorl.net.io_batch import MAX_BATCHED_BYTES
 from whorl.net.read_size import limit_read_size
 from whorl.net.tls_records import HEADER_BYTES, RECORD_BYTES, cut
 from whorl.observe.failures import bug
@@ -190,7 +191,10 @@ class Tls(asyncio.Protocol):
         if not piece:
             self._connection.eof_received()
             return
-        self._batch.decrypted(self._connection, piece)
+        if self._batch.defers_decrypted:
+            self._batch.decrypted(self._connection, piece)
+        else:
+            self._connection.data_received(piece)
 
     def _receive_unless_open(self, data: bytes) -> None:
         state = self._state
@@ -377,7 +381,8 @@ class Tls(asyncio.Protocol):
             self.writelines((data,))
             return
         size_bytes = len(data)
-        if self._batch.defer_encryption(self, size_bytes):
+        if self._batch.defers_encryption and size_bytes <= MAX_BATCHED_BYTES:
+            self._batch.encrypt(self)
             rest.append(data)
         elif size_bytes <= STEP_BYTES:
             self._raw.write(data)  # which takes all of it: in memory there is always room

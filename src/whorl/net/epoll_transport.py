@@ -24,6 +24,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from whorl.net.epoll import ENDS, READABLE, WRITABLE, Poller
+from whorl.net.io_batch import MAX_BATCHED_BYTES
 from whorl.net.read_size import READ_BYTES
 
 __all__ = ["Wire"]
@@ -134,7 +135,10 @@ class Wire(asyncio.Transport):
         except OSError as error:
             self._lose(error)
             return
-        self._batch.read(self, data)
+        if self._batch.defers_reads and len(data) <= MAX_BATCHED_BYTES:
+            self._batch.read(self, data)
+        else:
+            self.deliver_read(data)
 
     def deliver_read(self, data: bytes) -> None:
         """Hand on what was read."""
@@ -179,7 +183,7 @@ class Wire(asyncio.Transport):
             return
         events = READABLE | ENDS if self._reading is ON else ENDS
         if self._pieces:
-            events |= self._watched & WRITABLE if self._batch.is_writing() else WRITABLE
+            events |= self._watched & WRITABLE if self._batch.defers_writes else WRITABLE
         if events != self._watched:
             try:
                 self._poller.watch(self._descriptor, self, events)
@@ -220,7 +224,8 @@ class Wire(asyncio.Transport):
         if self._pieces or self._state is not OPEN:
             self._keep((data,), 0)
             return
-        if data and self._batch.defer_write(self, len(data)):
+        if self._batch.defers_writes and 0 < len(data) <= MAX_BATCHED_BYTES:
+            self._batch.write(self)
             self._pieces.append(data)
             self._unsent_bytes = len(data)
             return
@@ -261,7 +266,9 @@ class Wire(asyncio.Transport):
             self._pieces.append(memoryview(piece)[sent_bytes:] if sent_bytes else piece)
             self._unsent_bytes += size_bytes - sent_bytes
             sent_bytes = 0
-        if not self._batch.defer_write(self, 0):
+        if self._batch.defers_writes:
+            self._batch.write(self)
+        else:
             self._watch()
         self._look_at_marks()
 

@@ -67,7 +67,7 @@ async def _sendfile(
 ) -> None:
     output = target.output
     transport = output.transport
-    output.flush_now()
+    output.flush()
     # What was written before must have left: the kernel does not queue behind the transport's buffer.
     transport.set_write_buffer_limits(0)
     fd = os.dup(output.fileno())

@@ -1,7 +1,7 @@
 """Joins what a connection writes, so that it leaves in one system call: a call costs more than a response does.
 
-What is written while the connection is corked, or by an application that does not wait in between, is joined. It
-leaves when the batch or the iteration of the loop ends, when there is much of it, or when the connection flushes.
+What a connection writes while it handles what it has read, or while its application does not wait in between, is
+joined. It leaves when the connection flushes, when the batch or the iteration of the loop ends, or when there is much.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 from contextvars import Context
-from enum import IntEnum
 from typing import Final
 
 from whorl.net.io_batch import IoBatch
@@ -26,22 +25,6 @@ NO_COPY_MIN_BYTES: Final = 32 * 1024
 # Up to this size, copying costs less than one more piece to join.
 INLINE_CHUNK_MAX_BYTES: Final = 4 * 1024
 FLUSH_BYTES: Final = 64 * 1024
-
-
-class Flush(IntEnum):
-    """When what is written leaves."""
-
-    IMMEDIATE = 0
-    """At the next `flush`, which the first write schedules."""
-    CORKED = 1
-    """When the connection uncorks."""
-    SCHEDULED = 2
-    """When the batch or the iteration of the loop ends."""
-
-
-IMMEDIATE: Final = Flush.IMMEDIATE
-CORKED: Final = Flush.CORKED
-SCHEDULED: Final = Flush.SCHEDULED
 
 
 class FlushScheduler:
@@ -67,7 +50,8 @@ class FlushScheduler:
 
     def schedule(self, buffer: WriteBuffer) -> None:
         """Flush a buffer with its batch, or else at the end of the iteration."""
-        if self.batch.defer_flush(buffer):
+        if self.batch.defers_flush:
+            self.batch.flush(buffer)
             return
         if not self._waiting:
             self._loop.call_soon(self._flush_all, context=self._context)
@@ -75,7 +59,7 @@ class FlushScheduler:
 
     def _flush_all(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self.batch.flush(waiting)
+        self.batch.send(waiting)
 
 
 class WriteBuffer:
@@ -89,20 +73,21 @@ class WriteBuffer:
         low_bytes: its low-water mark.
 
     Attributes:
-        pending: what is written and not flushed. The connection may append to it while it has corked the buffer.
-        state: when that leaves.
+        corked: whether the connection flushes by itself when it is done.
+        flush_scheduled: whether that is scheduled.
+        pending: what is written and not flushed. The connection may append to it, if it flushes.
         transport: the same as above.
     """
 
     __slots__ = (
-        "_batch",
         "_high_bytes",
         "_logger",
         "_low_bytes",
         "_pending_bytes",
         "_scheduler",
+        "corked",
+        "flush_scheduled",
         "pending",
-        "state",
         "transport",
     )
 
@@ -116,11 +101,11 @@ class WriteBuffer:
     ) -> None:
         self.transport = transport
         self._scheduler = scheduler
-        self._batch = scheduler.batch
         self._logger = logger
         self._high_bytes = high_bytes
         self._low_bytes = low_bytes
-        self.state: Flush = IMMEDIATE
+        self.corked = False
+        self.flush_scheduled = False
         self.pending: list[bytes] = []
         self._pending_bytes = 0
         self.restore_water_marks()
@@ -144,9 +129,9 @@ class WriteBuffer:
         self.pending.append(data)
         self._pending_bytes += size_bytes
         if self._pending_bytes >= FLUSH_BYTES:
-            self.flush_now()
+            self.flush()
             return True
-        if self.state is IMMEDIATE:
+        if not self.corked:
             self.schedule_flush()
         return False
 
@@ -162,33 +147,15 @@ class WriteBuffer:
         # Before CPython 3.12.9 and 3.13.2, `writelines` does not check the water marks (CVE-2024-12254); this does.
         self.restore_water_marks()
 
-    def cork(self) -> None:
-        """Join what is written until `uncork`."""
-        self.state = CORKED
-
-    def uncork(self) -> None:
-        """Send what was written since `cork`, with the batch where there is one."""
-        self.state = IMMEDIATE
-        if self.pending:
-            if self._batch.defer_flush(self):
-                self.state = SCHEDULED
-            else:
-                self.flush()
-
     def schedule_flush(self) -> None:
         """Send what is pending when the batch or the iteration of the loop ends."""
-        if self.state is IMMEDIATE:
-            self.state = SCHEDULED
+        if not self.flush_scheduled:
+            self.flush_scheduled = True
             self._scheduler.schedule(self)
 
     def flush(self) -> None:
         """Hand what is pending to the transport, in one write."""
-        if self.state is SCHEDULED:
-            self.state = IMMEDIATE
-        self.flush_now()
-
-    def flush_now(self) -> None:
-        """Do the same, and stay corked if the buffer is."""
+        self.flush_scheduled = False
         pending = self.pending
         if pending:
             data = b"".join(pending)  # a single piece is not copied

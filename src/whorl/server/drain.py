@@ -66,7 +66,7 @@ async def drain(
         )
     await cancel(context, force)
     for connection in tuple(context.connections):
-        connection.abort()
+        connection.reset()
     # connection_lost comes in the next iteration of the loop.
     for _ in range(3):
         await asyncio.sleep(0)

@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
-from whorl.http.encoder import HAS_CLOSE, HAS_UPGRADE
 from whorl.http.error import HttpError
-from whorl.http.framing import LENGTH_COMPUTED, LENGTH_DECLARED, LENGTH_UNKNOWN, NO_CONTENT_COMPUTED, Framing
-from whorl.wire.http1.head import CLOSE, HTTP_1_0
 
 __all__ = [
     "CHUNKED_LINE",
@@ -21,7 +18,6 @@ __all__ = [
     "STATUS_LINES",
     "UPGRADE_LINE",
     "BodyEncoding",
-    "ResponseWriter",
     "encode_field",
     "error_content",
     "error_response",
@@ -113,72 +109,6 @@ class BodyEncoding(IntEnum):
 LENGTH: Final = BodyEncoding.LENGTH
 CHUNKED: Final = BodyEncoding.CHUNKED
 UNTIL_CLOSE: Final = BodyEncoding.UNTIL_CLOSE
-
-
-class ResponseWriter:
-    """Writes the heads of the responses of one connection.
-
-    Attributes:
-        encoding: how the end of the present body is told.
-        flags: those of the present request. CLOSE is added if the connection ends with the response.
-    """
-
-    __slots__ = ("encoding", "flags")
-
-    def __init__(self) -> None:
-        self.flags = 0
-        self.encoding: BodyEncoding = LENGTH
-
-    def start(self, flags: int) -> None:
-        """Begin the response to a request with these flags."""
-        self.flags = flags
-        self.encoding = LENGTH
-
-    def write_head(
-        self,
-        pending: list[bytes],
-        status: int,
-        lines: list[bytes],
-        flags: int,
-        framing: Framing,
-        content_bytes: int,
-        can_persist: bool,
-    ) -> None:
-        """Append a head, but for the fields of every response.
-
-        Args:
-            pending: what to append to.
-            status: the status code.
-            lines: the encoded fields.
-            flags: what they decide.
-            framing: how the end of the content is told.
-            content_bytes: the length of the content, if framing says that it is known.
-            can_persist: whether the connection can serve another request.
-        """
-        pending.append(STATUS_LINES[status])
-        pending += lines
-        if framing is not LENGTH_DECLARED:
-            if framing is LENGTH_COMPUTED or framing is NO_CONTENT_COMPUTED:
-                pending.append(b"content-length: %d\r\n" % content_bytes)
-            elif framing is LENGTH_UNKNOWN:
-                if self.flags & HTTP_1_0:
-                    self.encoding = UNTIL_CLOSE
-                else:
-                    self.encoding = CHUNKED
-                    pending.append(CHUNKED_LINE)
-        if flags >= HAS_CLOSE or self.flags >= CLOSE or not can_persist:
-            self._write_connection(pending, flags, can_persist)
-
-    def _write_connection(self, pending: list[bytes], flags: int, can_persist: bool) -> None:
-        """Decide whether the connection persists, and say so if it is not the default (RFC 9112 section 9.3)."""
-        if flags & HAS_CLOSE or self.encoding is UNTIL_CLOSE or not can_persist:
-            self.flags |= CLOSE
-        if self.flags & CLOSE:
-            pending.append(CLOSE_LINE)
-        elif self.flags & HTTP_1_0:
-            pending.append(KEEP_ALIVE_LINE)
-        elif flags & HAS_UPGRADE:
-            pending.append(UPGRADE_LINE)
 
 
 def encode_field(name: bytes, value: bytes) -> bytes:
