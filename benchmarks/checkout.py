@@ -1,8 +1,10 @@
-"""A commit of Whorl beside the one that stands here: a worktree of git's, for as long as it is measured."""
+"""A commit of Whorl beside this checkout: a worktree of git, and its compiled modules."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 from benchmarks.contenders import ROOT
 from benchmarks.fault import CannotRun
 
-__all__ = ["checkout"]
+__all__ = ["checkout", "source_of"]
 
 
 @contextmanager
@@ -35,6 +37,29 @@ def checkout(commit: str, folder: Path) -> Iterator[Path]:
         yield tree
     finally:
         git("worktree", "remove", "--force", str(tree))
+
+
+def source_of(tree: Path, folder: Path, name: str) -> Path:
+    """Return the folder to import a worktree's Whorl from. With COMPILED=1 in the environment, its hot modules are
+    compiled there.
+
+    Raises:
+        CannotRun: it cannot be compiled.
+    """
+    if os.environ.get("COMPILED", "") != "1":
+        return tree / "src"
+    target = folder / f"compiled-{name}"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    done = subprocess.run(
+        [*pip, "--target", str(target), str(tree)],
+        env={**os.environ, "WHORL_COMPILE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CannotRun(f"compiling {tree}: {done.stderr.strip()}")
+    return target
 
 
 def git(*words: str) -> None:

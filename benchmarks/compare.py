@@ -1,8 +1,8 @@
 """`make bench-compare BASE=<commit>`: Whorl as it stands here, uncommitted changes included, beside an earlier commit.
 
 Both run side by side on the same loop, and each round measures one directly after the other. BASE=HEAD in a clean
-checkout compares a thing with itself, which shows the noise. LOOP= is the loop, uvloop by default; ROWS=, ROUNDS= and
-SECONDS= as for `make bench`.
+checkout compares a thing with itself, which shows the noise. LOOP= is the loop, uvloop by default; COMPILED=1 compiles
+the hot modules of both; ROWS=, ROUNDS= and SECONDS= as for `make bench`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.__main__ import number_from, prepared, tell
-from benchmarks.checkout import checkout
+from benchmarks.checkout import checkout, source_of
 from benchmarks.contenders import ROOT, Group, whorl
 from benchmarks.facts import commit, facts
 from benchmarks.fault import CannotRun
@@ -36,7 +36,8 @@ def main() -> None:
     loop = os.environ.get("LOOP", "") or "uvloop"
     base = os.environ.get("BASE", "")
     with prepared(seconds) as terms, checkout(base, terms.folder) as tree:
-        group = Group(loop, [whorl(BASE, loop, loop, tree / "src"), whorl(HERE, loop, loop, ROOT / "src")])
+        sources = [source_of(tree, terms.folder, BASE), source_of(ROOT, terms.folder, HERE)]
+        group = Group(loop, [whorl(name, loop, loop, path) for name, path in zip((BASE, HERE), sources, strict=True)])
         results = Results(facts(rounds, seconds, terms.cores, None), [row.name for row in rows])
         Session([group], rows, rounds, terms, results, tell).run()
         print(f"base is {base} ({commit(tree)}), here is {commit(ROOT)}; {loop}, {results.facts['Interpreter']}\n")

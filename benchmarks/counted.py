@@ -33,7 +33,9 @@ async def app(scope: plain.Scope, receive: plain.Receive, send: plain.Send) -> N
 
 
 if __name__ == "__main__":
-    sweep.SHORTEST_PERIOD_SECONDS = PERIOD_SECONDS
+    for name in ("MIN_PERIOD_SECONDS", "MAX_PERIOD_SECONDS", "SHORTEST_PERIOD_SECONDS", "LONGEST_PERIOD_SECONDS"):
+        if hasattr(sweep, name):  # an earlier commit may be counted
+            setattr(sweep, name, PERIOD_SECONDS)
     loop, port, *files = sys.argv[1:]
     tls = dict(zip(("ssl_certfile", "ssl_keyfile"), files, strict=False))
     whorl.run(app, loop=loop, port=int(port), access_log=False, log_level="warning", **tls)

@@ -3,7 +3,8 @@
 In the rows about WebSocket, for 2,000 messages. The kernel's are not among them, and a cache miss costs nothing here;
 in return the count comes out the same, to the digit or nearly (two in ten thousand have been seen), so that a change of
 a thousandth shows on a busy machine. ROWS= are the rows, LOOP= is the loop, uvloop by default; BASE= is an earlier
-commit to count as well. What callgrind wrote stays in .venv-bench/callgrind, for callgrind_annotate.
+commit to count as well; COMPILED=1 compiles the hot modules. What callgrind wrote stays in .venv-bench/callgrind, for
+callgrind_annotate.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.__main__ import prepared, tell
 from benchmarks.check import examine_response
-from benchmarks.checkout import checkout
+from benchmarks.checkout import checkout, source_of
 from benchmarks.contenders import ROOT, Contender, Start, python
 from benchmarks.facts import commit
 from benchmarks.fault import CannotRun, Fault
@@ -65,12 +66,13 @@ def main() -> None:
         sources = {"here": ROOT}
         if base:
             sources = {"base": stack.enter_context(checkout(base, terms.folder)), **sources}
-        for tree in sources.values():  # or callgrind would be the first to do it
-            compileall.compile_dir(tree / "src", quiet=1)
+        paths = {name: source_of(tree, terms.folder, name) for name, tree in sources.items()}
+        for path in paths.values():  # or callgrind would be the first to do it
+            compileall.compile_dir(path, quiet=1)
         names = {name: f"{name} ({commit(tree)})" for name, tree in sources.items()}
         lines = []
         for row in rows:
-            counts = [count(row, name, loop, tree / "src", terms) for name, tree in sources.items()]
+            counts = [count(row, name, loop, path, terms) for name, path in paths.items()]
             tell(f"  {row.name}: {', '.join(f'{number:,}' for number in counts)}")
             ratio = [f"{counts[-1] / counts[0]:.4f}"] if base else []
             lines.append((row.title, *(f"{number:,}" for number in counts), f"{counts[-1] / REQUESTS:,.0f}", *ratio))

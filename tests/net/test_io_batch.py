@@ -94,7 +94,7 @@ def test_an_empty_batch() -> None:
 
 
 def nothing_is_deferred(batch: IoBatch) -> bool:
-    return not any(getattr(batch, name) for name in IoBatch.__slots__ if name.startswith("defers"))
+    return not any(getattr(batch, name) for name in dir(batch) if name.startswith("defers"))
 
 
 def test_what_is_written_outside_of_a_batch() -> None:
