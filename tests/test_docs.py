@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,7 @@ def test_the_security_model_names_tests_that_exist() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+
+
+def test_the_state_diagrams_are_those_of_the_code() -> None:
+    subprocess.run([sys.executable, ROOT / "tools" / "state_diagrams.py", "--check"], check=True)

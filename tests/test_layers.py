@@ -41,6 +41,7 @@ NOT_FOR_WIRE_RULES = {"asyncio", "socket", "ssl", "logging", "time", "os", "sele
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler)
 MAX_PUBLIC_METHODS = 32
+KNOWN_CYCLES: list[str] = []
 MAX_BRANCHES = 15
 
 
@@ -108,6 +109,25 @@ def test_classes_and_functions_stay_small(path: Path) -> None:
         elif isinstance(node, FUNCTIONS):
             branches = sum(isinstance(part, BRANCHES) for part in ast.walk(node))
             assert branches <= MAX_BRANCHES, f"{node.name} has {branches} branches: split it"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if layer_of(path) in {"asgi", "http"}], ids=name_of)
+def test_no_version_of_http_above_its_connection(path: Path) -> None:
+    found = {name for name in imported_modules(path) if name.startswith(("whorl.wire.http1", "whorl.wire.http2"))}
+    assert not found, f"an exchange serves every version of HTTP: do not import {', '.join(sorted(found))}"
+
+
+def test_modules_import_each_other_in_no_cycle() -> None:
+    """Those under TYPE_CHECKING included: two files that need each other are one idea, or lack a seam."""
+    modules = {".".join(("whorl", *path.relative_to(SOURCE).with_suffix("").parts)): path for path in MODULES}
+    imports = {
+        module: {name for full in imported_modules(path) for name in (full, full.rpartition(".")[0]) if name in modules}
+        for module, path in modules.items()
+    }
+    while leaves := [module for module, names in imports.items() if not names - {module} & imports.keys()]:
+        for module in leaves:
+            del imports[module]
+    assert sorted(imports) == KNOWN_CYCLES
 
 
 def test_the_rule_sees_imports_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
