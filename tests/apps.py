@@ -64,7 +64,15 @@ SHAPES: dict[str, Callable[[], Exception]] = {
 }
 
 # What must be gone when the clients are.
-WATCHED = ("Http1Connection", "Exchange", "RequestReader", "Session", "Tls", "SSLObject", "TimerHandle")
+WATCHED = (
+    "Http1Connection",
+    "Exchange",
+    "RequestReader",
+    "WebSocketSession",
+    "TlsTransport",
+    "SSLObject",
+    "TimerHandle",
+)
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:

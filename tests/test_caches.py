@@ -14,7 +14,7 @@ from tests.harness import ROOT
 from whorl.http.encoder import ResponseFieldEncoder
 from whorl.observe.access import AccessLog
 from whorl.proxy.hosts import HostList
-from whorl.proxy.trust import Trust
+from whorl.proxy.trusted_peers import TrustedPeers
 from whorl.wire.http1.fields import FieldLineCache
 from whorl.wire.http1.writer import encode_field
 
@@ -40,7 +40,7 @@ def hosts() -> Callable[[bytes], object]:
 
 
 def trusted_addresses() -> Callable[[bytes], object]:
-    trust = Trust(["10.0.0.0/8"])
+    trust = TrustedPeers(["10.0.0.0/8"])
     return lambda word: trust.admits_peer(word.decode())
 
 
@@ -55,7 +55,7 @@ CACHES = {
     "FieldLineCache.known": field_lines,
     "ResponseFieldEncoder.known": response_fields,
     "HostList._known": hosts,
-    "Trust._known": trusted_addresses,
+    "TrustedPeers._known": trusted_addresses,
     "AccessLog._words": access_log,
 }
 
@@ -67,7 +67,7 @@ BOUNDED_OTHERWISE = {
     "Contexts.cipher_numbers": "what OpenSSL has",
     "Lifespan.state": "the application's",
     "ConnectionInfo.tls": "made anew for each connection, of a few facts",
-    "Introduction.facts": "made anew for each connection, of 8 KiB",
+    "ProxyHeader.facts": "made anew for each connection, of 8 KiB",
     "Poller._waiting": "file descriptors",
     "ActiveCall.scope": "one request",
     "AppContext.active": "requests in flight",

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.steps import ONE_CHARACTER, SOURCE, CountedPattern, Steps, fits, ops
-from whorl.proxy.preamble import crc32c
+from whorl.proxy.proxy_protocol import crc32c
 
 COUNTED = [
     "whorl.asgi.scope",
@@ -27,14 +27,14 @@ COUNTED = [
     "whorl.wire.http1.reader",
     "whorl.http.error",
     "whorl.observe.quoting",
-    "whorl.proxy.facts",
+    "whorl.proxy.forwarded_info",
     "whorl.proxy.forwarded",
     "whorl.proxy.headers",
     "whorl.proxy.hosts",
     "whorl.proxy.node",
-    "whorl.proxy.preamble",
-    "whorl.proxy.tally",
-    "whorl.proxy.trust",
+    "whorl.proxy.proxy_protocol",
+    "whorl.proxy.malformed_counts",
+    "whorl.proxy.trusted_peers",
     "whorl.proxy.x_forwarded",
     "whorl.net.tls_records",
     "whorl.wire.websocket.closing",
@@ -70,7 +70,7 @@ Case = Callable[[Steps, int], Callable[[], object]]
 def forwarded(value: Callable[[int], bytes], **options: Any) -> Case:
     def case(steps: Steps, n: int) -> Callable[[], object]:
         module = steps.load("whorl.proxy.forwarded")
-        trust = steps.load("whorl.proxy.trust").Trust(["*"])
+        trust = steps.load("whorl.proxy.trusted_peers").TrustedPeers(["*"])
         fields = [(b"forwarded", value(n))]
         return lambda: module.read_forwarded(fields, trust, with_host=True)
 
@@ -80,9 +80,9 @@ def forwarded(value: Callable[[int], bytes], **options: Any) -> Case:
 def x_forwarded(name: bytes, value: Callable[[int], bytes]) -> Case:
     def case(steps: Steps, n: int) -> Callable[[], object]:
         headers = steps.load("whorl.proxy.headers")
-        trust = steps.load("whorl.proxy.trust").Trust(["*"])
-        tally = steps.load("whorl.proxy.tally").Tally()
-        reader = headers.ProxyHeaders(headers.Believed.X_FORWARDED, trust, tally)
+        trust = steps.load("whorl.proxy.trusted_peers").TrustedPeers(["*"])
+        tally = steps.load("whorl.proxy.malformed_counts").MalformedCounts()
+        reader = headers.ProxyHeaders(headers.ProxyHeadersMode.X_FORWARDED, trust, tally)
         fields = [(b"x-forwarded-" + name, value(n))]
         return lambda: reader.read(fields)
 
@@ -223,7 +223,7 @@ def preamble(content: Callable[[int], bytes]) -> Case:
         behind = bytes(12) + content(n)
         return b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + len(behind).to_bytes(2, "big") + behind
 
-    return function("whorl.proxy.preamble", "read_preamble", data)
+    return function("whorl.proxy.proxy_protocol", "read_preamble", data)
 
 
 def with_checksum(n: int) -> bytes:
@@ -259,15 +259,17 @@ CASES: dict[str, Case] = {
     "node: digits": function("whorl.proxy.node", "read_node", lambda n: "1" * n, bare=True),
     "node: colons": function("whorl.proxy.node", "read_node", lambda n: ":" * (n // 4), bare=True),
     "node: a port": function("whorl.proxy.node", "read_node", lambda n: "1.1.1.1:_" + "a" * n, bare=True),
-    "address": function("whorl.proxy.trust", "read_address", lambda n: "1:" * n),
-    "address: a zone": function("whorl.proxy.trust", "read_address", lambda n: "::1%" + "%" * n),
+    "address": function("whorl.proxy.trusted_peers", "read_address", lambda n: "1:" * n),
+    "address: a zone": function("whorl.proxy.trusted_peers", "read_address", lambda n: "::1%" + "%" * n),
     "host: a name": function("whorl.http.grammar", "check_host", lambda n: b"a" * n),
     "host: percent signs": function("whorl.http.grammar", "check_host", lambda n: b"%41" * n),
     "host: brackets": function("whorl.http.grammar", "check_host", lambda n: b"[" + b"1:" * n + b"]"),
     "host: a port": function("whorl.http.grammar", "check_host", lambda n: b"a:" + b"1" * n),
     "allowed hosts": host_list(lambda n: b"a." * n + b"example.org."),
     "allowed hosts: an address": host_list(lambda n: b"[" + b"::" * n + b"]:80"),
-    "preamble 1": function("whorl.proxy.preamble", "read_preamble", lambda n: b"PROXY UNKNOWN" + b" " * n + b"\r\n"),
+    "preamble 1": function(
+        "whorl.proxy.proxy_protocol", "read_preamble", lambda n: b"PROXY UNKNOWN" + b" " * n + b"\r\n"
+    ),
     "preamble 2: TLVs": preamble(lambda n: b"\xea\x00\x01a" * n),
     "preamble 2: TLVs of TLS": preamble(
         lambda n: b"\x20" + (5 + 4 * n).to_bytes(2, "big") + b"\1" * 5 + b"\x21\0\x01a" * n

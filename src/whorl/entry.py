@@ -17,7 +17,8 @@ from whorl.errors import StartError, WhorlError
 from whorl.observe import logs
 from whorl.platform import open_standard_fds
 from whorl.server.nesting import refuse_nested
-from whorl.server.run import require_no_running_loop, serve_config
+from whorl.server.run import require_no_running_loop
+from whorl.server.server import serve_config
 from whorl.supervisor.frozen import VARIABLE, become_worker
 from whorl.supervisor.handover import Inheritance
 

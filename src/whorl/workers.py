@@ -21,7 +21,7 @@ from gunicorn.workers.base import Worker
 from whorl.config import Config
 from whorl.config.sources import assemble
 from whorl.errors import ServeError, WhorlError
-from whorl.loops import MadeLoop, resolve
+from whorl.loops import LoopInfo, resolve
 from whorl.observe.logs import ACCESS_LOGGER, ERROR_LOGGER
 from whorl.server.run import end_tasks, leave_process
 from whorl.server.server import Server
@@ -67,7 +67,7 @@ class WhorlWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         except WhorlError as error:
             self._cannot_boot(error)
 
-    async def _serve(self, server: Server, made: MadeLoop) -> None:
+    async def _serve(self, server: Server, made: LoopInfo) -> None:
         self._beat(server, asyncio.get_running_loop())
         await server.serve(made)
 

@@ -9,19 +9,19 @@ from contextvars import ContextVar
 import pytest
 
 from tests.loops_here import LOOP_PARAMS
-from whorl.asgi.message_waiter import Arrival
+from whorl.asgi.message_waiter import MessageWaiter
 from whorl.loops import resolve
 
 VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-def arrival_on(loop: asyncio.AbstractEventLoop) -> Arrival:
+def arrival_on(loop: asyncio.AbstractEventLoop) -> MessageWaiter:
     done: asyncio.Future[None] = loop.create_future()
     done.set_result(None)
-    return Arrival(loop, done)
+    return MessageWaiter(loop, done)
 
 
-async def hand_over(loop: asyncio.AbstractEventLoop, arrival: Arrival, event: str) -> None:
+async def hand_over(loop: asyncio.AbstractEventLoop, arrival: MessageWaiter, event: str) -> None:
     """From a callback of the loop, as a transport does."""
     called = asyncio.Event()
 
@@ -98,7 +98,7 @@ async def what_the_task_raises_is_its_own() -> None:
         await task
 
 
-async def arrival_of(arrival: Arrival) -> str | bytes | None:
+async def arrival_of(arrival: MessageWaiter) -> str | bytes | None:
     return await arrival
 
 

@@ -15,7 +15,7 @@ from tests.effort import effort
 from tests.websocket.vectors import BINARY, CLOSE, PING, PONG, TEXT, close, frame, server_frames
 from whorl.asgi.app_context import AppContext
 from whorl.asgi.scope import ConnectionInfo
-from whorl.asgi.websocket import Session, WebSocketLimits
+from whorl.asgi.websocket import WebSocketLimits, WebSocketSession
 from whorl.http.encoder import ResponseFieldEncoder
 from whorl.wire.http1.fields import FieldLineCache
 from whorl.wire.http1.head import HeadLimits, parse_head
@@ -56,7 +56,7 @@ class Straw:
         self.has_ended = False
         self.said = b""
         self.held: list[bytes] = []
-        self.session: Session
+        self.session: WebSocketSession
 
     def client_ended(self) -> bool:
         return False
@@ -111,7 +111,7 @@ class Play:
         loop = asyncio.get_running_loop()
         self.service = AppContext(self.application, loop, contextvars.copy_context(), LOGGER)
         limits = WebSocketLimits(100, MOST_QUEUED, None)
-        self.session = Session(self.service, self.carrier, HEAD, {}, HANDSHAKE.extensions, limits)  # type: ignore[arg-type]
+        self.session = WebSocketSession(self.service, self.carrier, HEAD, {}, HANDSHAKE.extensions, limits)  # type: ignore[arg-type]
         self.carrier.session = self.session
 
     async def application(self, scope: object, receive: Any, send: Any) -> None:

@@ -18,8 +18,8 @@ from whorl.connection.http1 import Http1Connection
 from whorl.connection.limits import Limits
 from whorl.connection.listener_policy import ListenerPolicy
 from whorl.net.read_size import READ_BYTES
-from whorl.proxy.tally import Tally
-from whorl.proxy.trust import Trust
+from whorl.proxy.malformed_counts import MalformedCounts
+from whorl.proxy.trusted_peers import TrustedPeers
 
 
 class OneClient(asyncio.Transport):
@@ -120,7 +120,7 @@ def connect(
         protocol: makes what stands between the two, such as TLS.
         more: of `server_context`.
     """
-    connection = Http1Connection(server_context(app, **more), ListenerPolicy(Trust(()), Tally()))
+    connection = Http1Connection(server_context(app, **more), ListenerPolicy(TrustedPeers(()), MalformedCounts()))
     client.protocol = protocol(connection)
     client.protocol.connection_made(client)
     return connection

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from whorl.connection.write_chunker import PORTION_BYTES, Portions
+from whorl.connection.write_chunker import PORTION_BYTES, WriteChunker
 
 LARGE = bytes(range(256)) * 1024
 
@@ -68,11 +68,11 @@ def whole() -> Whole:
 
 
 @pytest.fixture
-def portions(whole: Whole) -> Portions:
-    return Portions(whole, Gauge(whole))  # type: ignore[arg-type]
+def portions(whole: Whole) -> WriteChunker:
+    return WriteChunker(whole, Gauge(whole))  # type: ignore[arg-type]
 
 
-def test_each_portion_that_leaves_shows_as_progress(whole: Whole, portions: Portions) -> None:
+def test_each_portion_that_leaves_shows_as_progress(whole: Whole, portions: WriteChunker) -> None:
     portions.write(LARGE)
     left_bytes = len(LARGE)
     while left_bytes:
@@ -85,7 +85,7 @@ def test_each_portion_that_leaves_shows_as_progress(whole: Whole, portions: Port
     assert portions.get_write_buffer_size() == 0
 
 
-def test_what_is_written_later_comes_later(whole: Whole, portions: Portions) -> None:
+def test_what_is_written_later_comes_later(whole: Whole, portions: WriteChunker) -> None:
     portions.writelines((b"head", LARGE))
     portions.write(b"tail")
     while portions.get_write_buffer_size():
@@ -95,7 +95,7 @@ def test_what_is_written_later_comes_later(whole: Whole, portions: Portions) -> 
 
 
 @pytest.mark.parametrize("ending", ["write_eof", "close"])
-def test_the_end_waits_for_the_last_portion(whole: Whole, portions: Portions, ending: str) -> None:
+def test_the_end_waits_for_the_last_portion(whole: Whole, portions: WriteChunker, ending: str) -> None:
     portions.write(LARGE)
     getattr(portions, ending)()
     assert portions.is_closing() == (ending == "close")
@@ -106,7 +106,7 @@ def test_the_end_waits_for_the_last_portion(whole: Whole, portions: Portions, en
     assert whole.endings == [ending]
 
 
-def test_an_abort_waits_for_nothing(whole: Whole, portions: Portions) -> None:
+def test_an_abort_waits_for_nothing(whole: Whole, portions: WriteChunker) -> None:
     portions.write(LARGE)
     portions.close()
     portions.abort()
@@ -114,7 +114,7 @@ def test_an_abort_waits_for_nothing(whole: Whole, portions: Portions) -> None:
     assert whole.endings == ["abort"]
 
 
-def test_nothing_is_written_to_a_transport_that_is_closing(whole: Whole, portions: Portions) -> None:
+def test_nothing_is_written_to_a_transport_that_is_closing(whole: Whole, portions: WriteChunker) -> None:
     portions.write(LARGE)
     whole.close()
     whole.send()

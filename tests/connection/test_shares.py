@@ -11,9 +11,9 @@ import pytest
 
 from tests.connection.one_client import OneClient, connect, iterate
 from tests.server.peer import frame, upgrade
-from whorl.asgi.websocket import MOST_FRAMES, WebSocketLimits
+from whorl.asgi.websocket import MAX_FRAMES, WebSocketLimits
 from whorl.net.read_size import READ_BYTES
-from whorl.wire.http1.chunks import MOST_CHUNKS
+from whorl.wire.http1.chunks import MAX_CHUNKS
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LONG_GET = b"GET / HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"x" * (READ_BYTES // 32 - 34))
@@ -143,9 +143,9 @@ class TestChunks:
                 before = left
                 assert connection.reader.buffered_bytes <= HIGH_BYTES + 2 * READ_BYTES
 
-            await iterate(client, 2 * count // MOST_CHUNKS + 20, look)
+            await iterate(client, 2 * count // MAX_CHUNKS + 20, look)
             assert client.sent.count(b"HTTP/1.1 200") == 2
-            assert most <= 2 * 6 * (MOST_CHUNKS + 1), "a turn that was planned, and what the application had read on"
+            assert most <= 2 * 6 * (MAX_CHUNKS + 1), "a turn that was planned, and what the application had read on"
             assert sum(came) == (count if reads else 0)
 
         asyncio.run(run())
@@ -223,7 +223,7 @@ class TestFrames:
 
             await iterate(client, 2500, look)
             assert last == 0
-            assert max(counts) <= 2 * MOST_FRAMES
+            assert max(counts) <= 2 * MAX_FRAMES
             if kind == "messages":
                 assert handed == 16_000
             client.protocol.connection_lost(None)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.own_loop import OwnTransports
 from whorl.errors import ConfigError
-from whorl.loops import Feature, MadeLoop, resolve
+from whorl.loops import Feature, LoopInfo, resolve
 from whorl.loops.registry import ASYNCIO, KNOWN, KnownLoop
 from whorl.platform import HERE, Platform
 
@@ -208,10 +208,10 @@ def test_a_closed_connection_ends_for_the_peer(loop_name: str) -> None:
             assert runner.run(ask(protocol)) == b""
 
 
-def like(known_name: str, platform: Platform = HERE) -> MadeLoop:
+def like(known_name: str, platform: Platform = HERE) -> LoopInfo:
     """A loop that is recognised as `known_name` by its class, whether or not that is installed."""
     kind = type("Loop", (asyncio.AbstractEventLoop,), {"__module__": f"{known_name}.loop"})
-    return MadeLoop.of(kind(), "asked for", platform)
+    return LoopInfo.of(kind(), "asked for", platform)
 
 
 class TestRefusal:
@@ -286,7 +286,7 @@ class TestRecognition:
         class Mine(uvloop.Loop):  # type: ignore[misc]
             pass
 
-        made = MadeLoop.of(Mine())
+        made = LoopInfo.of(Mine())
         made.loop.close()
         assert not made.can(Feature.SENDFILE)
         assert f"{__name__}.{Mine.__qualname__} on uvloop " in made.describe()
@@ -299,7 +299,7 @@ class TestRecognition:
 
     def test_a_running_loop_is_recognised(self) -> None:
         async def recognise() -> str:
-            return MadeLoop.of(asyncio.get_running_loop()).describe()
+            return LoopInfo.of(asyncio.get_running_loop()).describe()
 
         with resolve("asyncio").make().runner() as runner:
             assert runner.run(recognise()).endswith(f", Python {HERE.python_version} (already running)")
@@ -321,7 +321,7 @@ class TestPoller:
 
     def takes(self, loop: asyncio.AbstractEventLoop, platform: Platform = LINUX) -> bool:
         try:
-            return MadeLoop.of(loop, platform=platform).takes_poller
+            return LoopInfo.of(loop, platform=platform).takes_poller
         finally:
             loop.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from whorl.net.epoll import Poller
-from whorl.net.epoll_transport import Wire
+from whorl.net.epoll_transport import EpollTransport
 
 TURNS = 4
 """So many turns of the loop, and everything that can happen has."""
@@ -93,5 +93,5 @@ async def until(holds: Callable[[], Any]) -> None:
 def wired(poller: Poller, ours: socket.socket, protocol: Recorder | None = None) -> Recorder:
     """A protocol above a wire."""
     recorder = protocol or Recorder()
-    Wire(poller, ours, None, recorder).start()
+    EpollTransport(poller, ours, None, recorder).start()
     return recorder

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from whorl.proxy.preamble import Introduction, MalformedPreamble, NoPreamble, crc32c, read_preamble
+from whorl.proxy.proxy_protocol import MalformedProxyHeader, NoPreamble, ProxyHeader, crc32c, read_preamble
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V4 = bytes([192, 0, 2, 1, 10, 0, 0, 1]) + struct.pack("!HH", 4711, 443)
@@ -111,7 +111,7 @@ def test_other_protocols_are_none(octets: bytes) -> None:
     ],
 )
 def test_what_is_malformed_is_refused(octets: bytes) -> None:
-    with pytest.raises(MalformedPreamble):
+    with pytest.raises(MalformedProxyHeader):
         read_preamble(octets)
 
 
@@ -119,7 +119,7 @@ def test_a_second_checksum_is_refused_and_not_computed() -> None:
     """Each costs as much as the whole preamble is long, and a thousand fit into it, all of which can be right."""
     data = binary(V4 + tlv(0x03, bytes(4)) + tlv(0x03, bytes(4)))
     checksum = struct.pack("!I", crc32c(data))
-    with pytest.raises(MalformedPreamble, match="two checksums"):
+    with pytest.raises(MalformedProxyHeader, match="two checksums"):
         read_preamble(data[:-11] + checksum + data[-7:])
 
 
@@ -135,6 +135,6 @@ def test_the_checksum_is_that_of_the_standard() -> None:
 def test_any_octets_are_read_or_refused(octets: bytes) -> None:
     try:
         found = read_preamble(octets)
-    except (NoPreamble, MalformedPreamble):
+    except (NoPreamble, MalformedProxyHeader):
         return
-    assert found is None or isinstance(found, Introduction)
+    assert found is None or isinstance(found, ProxyHeader)

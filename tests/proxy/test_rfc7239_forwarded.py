@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from whorl.proxy.facts import Facts
 from whorl.proxy.forwarded import read_forwarded
-from whorl.proxy.trust import Trust
+from whorl.proxy.forwarded_info import ForwardedInfo
+from whorl.proxy.trusted_peers import TrustedPeers
 
 
-def read(*lines: str, trusted: str = "10.0.0.0/8", with_host: bool = True) -> Facts:
+def read(*lines: str, trusted: str = "10.0.0.0/8", with_host: bool = True) -> ForwardedInfo:
     fields = [(b"forwarded", line.encode("latin-1")) for line in lines]
-    return read_forwarded(fields, Trust(word for word in trusted.split(",") if word), with_host=with_host)
+    return read_forwarded(fields, TrustedPeers(word for word in trusted.split(",") if word), with_host=with_host)
 
 
-def client_of(facts: Facts) -> str | None:
+def client_of(facts: ForwardedInfo) -> str | None:
     return None if facts.client is None else f"{facts.client.address} {facts.client.port}"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from whorl.config.proxy_words import TrustedPeers
-from whorl.proxy.trust import Trust
+from whorl.config.proxy_words import TrustedPeerList
+from whorl.proxy.trusted_peers import TrustedPeers
 
 IPV4 = ("127.0.0.0", "127.0.0.1", "127.1.1.1", "127.255.255.255", "10.0.0.0", "10.0.0.1", "10.1.1.1", "10.255.255.255")
 IPV4 += ("192.168.0.0", "192.168.0.1", "1.1.1.1")
@@ -43,8 +43,8 @@ MATRIX = {  # what is written -> who is trusted; of ALL, nobody else
 }
 
 
-def trusting(written: str) -> Trust:
-    return Trust(TrustedPeers().read(written))
+def trusting(written: str) -> TrustedPeers:
+    return TrustedPeers(TrustedPeerList().read(written))
 
 
 @pytest.mark.parametrize("written", MATRIX)
@@ -91,12 +91,12 @@ def test_what_is_remembered_is_bounded() -> None:
 )
 def test_what_can_trust_nobody_is_refused(written: str, complaint: str) -> None:
     with pytest.raises(ValueError, match="has ") as raised:
-        TrustedPeers().read(written)
+        TrustedPeerList().read(written)
     assert complaint in str(raised.value)
 
 
 def test_what_is_shown_is_read_again() -> None:
-    kind = TrustedPeers()
+    kind = TrustedPeerList()
     value = kind.read(["127.0.0.1", " 10.0.0.0/8 , UNIX", "::1"])
     assert value == ("127.0.0.1", "10.0.0.0/8", "unix", "::1")
     assert kind.read(kind.show(value)) == value

@@ -6,25 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from whorl.proxy.facts import Facts
-from whorl.proxy.headers import Believed, ProxyHeaders
-from whorl.proxy.tally import Tally
-from whorl.proxy.trust import Trust
+from whorl.proxy.forwarded_info import ForwardedInfo
+from whorl.proxy.headers import ProxyHeaders, ProxyHeadersMode
+from whorl.proxy.malformed_counts import MalformedCounts
+from whorl.proxy.trusted_peers import TrustedPeers
 
 FAMILY = {"for", "proto", "host", "port", "prefix"}
 
 
-def read(trusted: str, believed: Believed = Believed.X_FORWARDED, **fields: str | list[str]) -> Facts:
+def read(
+    trusted: str, believed: ProxyHeadersMode = ProxyHeadersMode.X_FORWARDED, **fields: str | list[str]
+) -> ForwardedInfo:
     """What is believed of these fields: `proto="https"` is X-Forwarded-Proto."""
     lines = [
         ((f"x-forwarded-{name}" if name in FAMILY else name).encode(), value.encode("latin-1"))
         for name, values in fields.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
-    return ProxyHeaders(believed, Trust(word for word in trusted.split(",") if word), Tally()).read(lines)
+    return ProxyHeaders(believed, TrustedPeers(word for word in trusted.split(",") if word), MalformedCounts()).read(
+        lines
+    )
 
 
-def client_of(facts: Facts) -> str | None:
+def client_of(facts: ForwardedInfo) -> str | None:
     return None if facts.client is None else str(facts.client.address)
 
 
@@ -225,33 +229,35 @@ class TestAuto:
 
     def test_no_more_than_nearly_every_proxy_sets(self) -> None:
         facts = read(
-            "", Believed.AUTO, **{"for": "1.2.3.4", "proto": "https", "host": "evil", "port": "1", "prefix": "/x"}
+            "",
+            ProxyHeadersMode.AUTO,
+            **{"for": "1.2.3.4", "proto": "https", "host": "evil", "port": "1", "prefix": "/x"},
         )
         assert (client_of(facts), facts.scheme) == ("1.2.3.4", "https")
         assert (facts.host, facts.port, facts.prefix) == (b"", 0, None)
 
     @pytest.mark.parametrize("name", ["for", "proto", "host", "port", "prefix"])
     def test_forwarded_is_not_read_beside_any_of_them(self, name: str) -> None:
-        facts = read("", Believed.AUTO, **{name: "1.2.3.4", "forwarded": "for=6.6.6.6;proto=https"})
+        facts = read("", ProxyHeadersMode.AUTO, **{name: "1.2.3.4", "forwarded": "for=6.6.6.6;proto=https"})
         assert client_of(facts) == ("1.2.3.4" if name == "for" else None)
         assert not facts.scheme
 
     def test_forwarded_alone_is_read_without_its_host(self) -> None:
-        facts = read("", Believed.AUTO, forwarded="for=1.2.3.4;proto=https;host=evil")
+        facts = read("", ProxyHeadersMode.AUTO, forwarded="for=1.2.3.4;proto=https;host=evil")
         assert (client_of(facts), facts.scheme, facts.host) == ("1.2.3.4", "https", b"")
 
 
 def test_forwarded_is_believed_alone_where_it_was_asked_for() -> None:
-    facts = read("", Believed.FORWARDED, **{"for": "6.6.6.6", "proto": "https", "forwarded": "for=1.2.3.4"})
+    facts = read("", ProxyHeadersMode.FORWARDED, **{"for": "6.6.6.6", "proto": "https", "forwarded": "for=1.2.3.4"})
     assert (client_of(facts), facts.scheme) == ("1.2.3.4", "")
 
 
 def test_what_was_malformed_is_counted_for_the_server() -> None:
-    tally = Tally()
-    headers = ProxyHeaders(Believed.X_FORWARDED, Trust(()), tally)
+    tally = MalformedCounts()
+    headers = ProxyHeaders(ProxyHeadersMode.X_FORWARDED, TrustedPeers(()), tally)
     for _ in range(2):
         headers.read([(b"x-forwarded-for", b"?"), (b"x-forwarded-proto", b"?")])
-    assert tally == Tally(values=4)
+    assert tally == MalformedCounts(values=4)
 
 
 LIST = some.lists(some.sampled_from(["10.0.0.1", "10.0.0.2", "1.2.3.4", "6.6.6.6", "unknown", "?", "", "[::1]:8"]))

@@ -17,7 +17,7 @@ import pytest
 from tests.harness import Process, read_all, read_response, serve
 from tests.server.peer import Peer, close
 from tests.supervisor.workers import alive, children
-from whorl.server.drain import FRESH_SECONDS
+from whorl.server.drain import NEW_SECONDS
 
 APP = """
 import asyncio, time
@@ -79,14 +79,14 @@ def project(tmp_path: Path) -> Project:
 
 
 def ask(process: Process, path: bytes = b"/") -> str:
-    """The answer; whoever asks is never refused. Who connects and then says nothing for FRESH_SECONDS may find the
+    """The answer; whoever asks is never refused. Who connects and then says nothing for NEW_SECONDS may find the
     connection closed, as it happens to a client on a machine that is busy; it asks again."""
     while True:
         began, was_prompt = time.monotonic(), False
         with process.connect(PATIENCE_SECONDS) as client:
             try:
                 client.sendall(GET % path)
-                was_prompt = time.monotonic() - began < FRESH_SECONDS / 2
+                was_prompt = time.monotonic() - began < NEW_SECONDS / 2
                 status, _, content = read_response(client)
             except ConnectionError:
                 assert not was_prompt

@@ -17,11 +17,11 @@ from websockets.sync.client import connect
 from tests.server.test_embedded import PATIENCE_SECONDS, on
 from whorl import Config, Server
 from whorl.asgi.exchange import Exchange
-from whorl.asgi.websocket import Session
+from whorl.asgi.websocket import WebSocketSession
 from whorl.connection.http1 import Http1Connection
 from whorl.wire.websocket.protocol import Connection as Codec
 
-KINDS = (Exchange, Session, Http1Connection, Codec)
+KINDS = (Exchange, WebSocketSession, Http1Connection, Codec)
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:

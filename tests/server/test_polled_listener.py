@@ -16,7 +16,7 @@ from whorl.net.epoll import Poller
 from whorl.net.io_batch import IoBatch
 from whorl.platform import HERE
 from whorl.server.listen import epoll_listener as polled_listener
-from whorl.server.listen.epoll_listener import PolledListener
+from whorl.server.listen.epoll_listener import EpollListener
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 
@@ -33,7 +33,7 @@ class Place:
         self.handle = handle
         handle.setblocking(False)
         logger = logging.getLogger("whorl.error")
-        self.listener = PolledListener(poller, handle, self.is_unix, self.admit, 100, BATCH, logger)
+        self.listener = EpollListener(poller, handle, self.is_unix, self.admit, 100, BATCH, logger)
 
     def admit(self) -> Recorder:
         self.recorders.append(Recorder())

@@ -17,8 +17,8 @@ import pytest
 from tests.harness import Process, read_response, serve
 from tests.loops_here import EACH_WAY
 from tests.server.client import descriptors, get, start, until
-from whorl.server.complaints import Complaints
-from whorl.server.fd_budget import Room, Space, raise_limit
+from whorl.server.exception_handler import LoopExceptionHandler
+from whorl.server.fd_budget import FdBudget, Headroom, raise_limit
 
 LIMIT = 64
 CLIENTS = 100
@@ -122,12 +122,12 @@ def test_where_there_is_plenty_of_room_not_every_connection_is_looked_at(
 ) -> None:
     """What may come unseen, with what a loop accepts at once, leaves the application its part of the reserve."""
     monkeypatch.setattr("whorl.server.fd_budget.descriptor_limit", lambda: limit)
-    found = [Space.PLENTY, Space.SCARCE, Space.NONE, Space.PLENTY]
-    monkeypatch.setattr(Room, "look", lambda _: found.pop(0))
-    room = Room()
+    found = [Headroom.OK, Headroom.LOW, Headroom.NONE, Headroom.OK]
+    monkeypatch.setattr(FdBudget, "look", lambda _: found.pop(0))
+    room = FdBudget()
     try:
-        assert [room.admit() for _ in range(between + 1)] == [Space.PLENTY] * (between + 1)
-        assert [room.admit() for _ in range(3)] == [Space.SCARCE, Space.NONE, Space.PLENTY]
+        assert [room.admit() for _ in range(between + 1)] == [Headroom.OK] * (between + 1)
+        assert [room.admit() for _ in range(3)] == [Headroom.LOW, Headroom.NONE, Headroom.OK]
         assert found == []
         assert room.batch + between < min(limit // 8, 1024) // 2
     finally:
@@ -166,12 +166,12 @@ class TestComplaints:
     """What is said where the loop meets the limit all the same: the application has taken the rest."""
 
     @pytest.fixture
-    def complaints(self) -> Iterator[Complaints]:
+    def complaints(self) -> Iterator[LoopExceptionHandler]:
         loop = asyncio.new_event_loop()
-        yield Complaints(loop, logging.getLogger("whorl.error"))
+        yield LoopExceptionHandler(loop, logging.getLogger("whorl.error"))
         loop.close()
 
-    def test_a_line_a_second(self, complaints: Complaints, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_line_a_second(self, complaints: LoopExceptionHandler, caplog: pytest.LogCaptureFixture) -> None:
         for _ in range(1000):
             error = OSError(errno.EMFILE, "Too many open files")
             complaints({"exception": error, "socket": object(), "message": "socket.accept() out of system resource"})
@@ -179,7 +179,7 @@ class TestComplaints:
         assert record.getMessage().startswith("no more connections can be accepted for now (Too many open files)")
 
     def test_a_client_that_died_before_is_nothing(
-        self, complaints: Complaints, caplog: pytest.LogCaptureFixture
+        self, complaints: LoopExceptionHandler, caplog: pytest.LogCaptureFixture
     ) -> None:
         error = ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort")
         complaints({"exception": error, "message": "Exception in callback BaseSelectorEventLoop._accept_connection()"})

@@ -450,7 +450,7 @@ class TestClosing:
 
     def test_nothing_is_left_behind(self, pool: Pool, loop_name: str) -> None:
         server = pool.server(loop=loop_name)
-        names = ("Session", "Http1Connection", "tasks")
+        names = ("WebSocketSession", "Http1Connection", "tasks")
 
         def held() -> list[int]:
             found = ast.literal_eval(ask(server, "/inspect").decode())

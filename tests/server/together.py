@@ -113,7 +113,7 @@ class Old(Kind):
         assert client.rest() == b""
 
 
-class Malformed(Kind):
+class MalformedReporter(Kind):
     first = b"GET / HTP/1.1\r\n\r\n"
 
     def hear(self, client: Client) -> None:
@@ -122,7 +122,7 @@ class Malformed(Kind):
 
 
 KINDS: tuple[Callable[[], Kind], ...] = (
-    *(Usual, Pipelined, InTwoParts, BodyLater, Waiting, Stream, Failing, Closing, Old, Malformed),
+    *(Usual, Pipelined, InTwoParts, BodyLater, Waiting, Stream, Failing, Closing, Old, MalformedReporter),
     *(lambda size=size: Upload(size) for size in (1, 1000, 40_000)),
     *(lambda size=size: Download(size) for size in (0, 10_000, 300_000)),
 )

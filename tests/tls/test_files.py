@@ -21,7 +21,7 @@ from tests.tls.client import Authority, TlsClient
 from whorl.config import Config
 from whorl.errors import ConfigError, StartError
 from whorl.tls.contexts import make_contexts
-from whorl.tls.facts import distinguished_name
+from whorl.tls.scope_extension import distinguished_name
 
 
 def refusal(**options: Any) -> str:

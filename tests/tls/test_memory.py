@@ -20,12 +20,12 @@ from whorl.config import Config
 from whorl.connection.context import Http1Caches, ServerContext
 from whorl.connection.http1_state import NEW, TLS_HANDSHAKE
 from whorl.connection.limits import Limits
-from whorl.connection.tls_transport import PORTION_BYTES, STEP_BYTES, Tls
+from whorl.connection.tls_transport import PORTION_BYTES, STEP_BYTES, TlsTransport
 from whorl.net.tls_records import RECORD_BYTES, cut
 from whorl.tls.contexts import Contexts
 
 
-class Wire(asyncio.Transport):
+class EpollTransport(asyncio.Transport):
     """The loop's transport: what is written stays here."""
 
     def __init__(self) -> None:
@@ -156,10 +156,10 @@ class Pair:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.issue("localhost", to="memory").values())
         self.memory = memory or Memory()
-        self.wire = Wire()
+        self.wire = EpollTransport()
         self.above: Any = Above(self.memory)
         certificates: Any = SimpleNamespace(contexts=Contexts(context))
-        self.tls = Tls(self.above, certificates)
+        self.tls = TlsTransport(self.above, certificates)
         self.tls.connection_made(self.wire)
         self._to_client, self._to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
         trusting = authority.context(maximum_version=getattr(ssl.TLSVersion, version), **client)

@@ -25,8 +25,8 @@ from tests.tls.client import Authority, TlsClient
 from whorl.config import Config
 from whorl.connection.redirect import HttpsRedirectPolicy
 from whorl.errors import ConfigError
-from whorl.proxy.tally import Tally
-from whorl.proxy.trust import Trust
+from whorl.proxy.malformed_counts import MalformedCounts
+from whorl.proxy.trusted_peers import TrustedPeers
 
 ELSEWHERE = re.compile(r" (?:fd:\d+ )?http://(\S+):(\d+) \(redirects\)")
 
@@ -101,10 +101,8 @@ class TestWhereTo:
         ],
     )
     def test_the_port(self, ports: tuple[int, int], host: bytes, place: bytes) -> None:
-        assert (
-            HttpsRedirectPolicy(Trust(()), Tally(), port=ports[0], redirect_port=ports[1]).location(host, b"/a")
-            == place
-        )
+        policy = HttpsRedirectPolicy(TrustedPeers(()), MalformedCounts(), port=ports[0], redirect_port=ports[1])
+        assert policy.location(host, b"/a") == place
 
     def test_it_leads_to_the_application(self, redirecting: Process, trusting: ssl.SSLContext) -> None:
         _, port = door_of(redirecting).address

@@ -16,7 +16,7 @@ from tests.server.peer import CONTINUATION, TEXT, Peer, frame, upgrade
 from tests.tls.client import Authority, TlsClient
 from tests.tls.records import Records
 from tests.tls.test_memory import Pair
-from whorl.connection.tls_transport import MOST_RECORDS
+from whorl.connection.tls_transport import MAX_RECORDS
 
 QUICK_SECONDS = 0.4
 MOST_SECONDS = 6
@@ -37,7 +37,7 @@ def records(pair: Pair, tmp_path: Path) -> Records:
 
 class TestTinyRecords:
     def test_so_many_in_an_iteration(self, pair: Pair) -> None:
-        count = 5 * MOST_RECORDS + 7
+        count = 5 * MAX_RECORDS + 7
         wire = b"".join(pair.say(b"x") for _ in range(count))
         pair.receive(wire[:-5])
         told = [len(piece) for piece in pair.above.told]
@@ -47,12 +47,12 @@ class TestTinyRecords:
             told = [len(piece) for piece in pair.above.told]
         assert pair.wire.reading
         assert not pair.above.held
-        assert told == [MOST_RECORDS] * 5 + [6]
+        assert told == [MAX_RECORDS] * 5 + [6]
         pair.receive(wire[-5:])
         assert len(b"".join(pair.above.told)) == count
 
     def test_none_while_the_connection_reads_no_more(self, pair: Pair) -> None:
-        pair.receive(b"".join(pair.say(b"x") for _ in range(3 * MOST_RECORDS)))
+        pair.receive(b"".join(pair.say(b"x") for _ in range(3 * MAX_RECORDS)))
         pair.tls.pause_reading()
         pair.above.iterate()
         assert len(pair.above.told) == 1
@@ -64,21 +64,21 @@ class TestTinyRecords:
         assert len(pair.above.told) == 2, "one share, however often it was asked"
         for _ in range(3):
             pair.above.iterate()
-        assert len(b"".join(pair.above.told)) == 3 * MOST_RECORDS
+        assert len(b"".join(pair.above.told)) == 3 * MAX_RECORDS
         assert pair.wire.reading
 
     def test_an_end_behind_them(self, pair: Pair) -> None:
-        wire = b"".join(pair.say(b"x") for _ in range(2 * MOST_RECORDS))
+        wire = b"".join(pair.say(b"x") for _ in range(2 * MAX_RECORDS))
         with pytest.raises(ssl.SSLWantReadError):
             pair.client.unwrap()  # which waits for the answer
         pair.receive(wire + pair.unsent())
         while pair.above.planned:
             pair.above.iterate()
         assert pair.above.told[-1] is None
-        assert len(b"".join(pair.above.told[:-1])) == 2 * MOST_RECORDS
+        assert len(b"".join(pair.above.told[:-1])) == 2 * MAX_RECORDS
 
     def test_what_is_left_of_one_that_ended_is_thrown_away(self, pair: Pair) -> None:
-        pair.receive(b"".join(pair.say(b"x") for _ in range(3 * MOST_RECORDS)))
+        pair.receive(b"".join(pair.say(b"x") for _ in range(3 * MAX_RECORDS)))
         pair.tls.write_eof()
         pair.above.iterate()
         assert pair.wire.reading, "to linger is to read what still comes"
@@ -88,7 +88,7 @@ class TestTinyRecords:
 
 class TestKeyUpdates:
     def test_so_many_in_an_iteration(self, pair: Pair, records: Records) -> None:
-        pair.receive(b"".join(records.key_update() for _ in range(2 * MOST_RECORDS)) + records.record(b"at last"))
+        pair.receive(b"".join(records.key_update() for _ in range(2 * MAX_RECORDS)) + records.record(b"at last"))
         assert pair.above.told == []
         for _ in range(3):
             pair.above.iterate()

@@ -10,7 +10,7 @@ from typing import Any
 
 from whorl.asgi.scope import ConnectionInfo
 from whorl.http.request import Request
-from whorl.proxy.facts import Facts
+from whorl.proxy.forwarded_info import ForwardedInfo
 
 __all__ = ["EXTENSION", "apply_forwarded"]
 
@@ -20,7 +20,7 @@ EXTENSION = "whorl.proxy"
 DEFAULT_PORTS = (80, 443)
 
 
-def apply_forwarded(facts: Facts, request: Request, peer: ConnectionInfo) -> ConnectionInfo:
+def apply_forwarded(facts: ForwardedInfo, request: Request, peer: ConnectionInfo) -> ConnectionInfo:
     """Return the two ends that a trusted proxy names.
 
     Args:
@@ -40,7 +40,7 @@ def apply_forwarded(facts: Facts, request: Request, peer: ConnectionInfo) -> Con
     return client_info
 
 
-def replace_host(facts: Facts, request: Request, extension: dict[str, Any]) -> None:
+def replace_host(facts: ForwardedInfo, request: Request, extension: dict[str, Any]) -> None:
     """Replace the proxy's Host by the client's, and keep the proxy's in the extension."""
     proxy_host = next((value for name, value in request.fields if name == b"host"), b"")
     host = facts.host or proxy_host

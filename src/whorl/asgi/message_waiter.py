@@ -1,12 +1,8 @@
-"""What an application awaits in `receive()` of a WebSocket: the next message, handed over without a trip through the
-loop's queue.
+"""Wakes the task that waits for a message, inside the callback that has read it.
 
-A message that wakes its task through `asyncio.Future` costs a callback and another turn of the loop, and the answer
-another callback to have it written. An `Arrival` can run its task at once instead, inside the callback that read the
-message, as a task is started at once when a request comes; what the application then sends leaves with the same turn.
-To the task it is a future like any other (`_asyncio_future_blocking` is how asyncio knows one, in C and in Python).
-Made by `websocket`, awaited by one task at a time. What it brought is taken by who awaited it, and then it can be
-awaited anew; a wait that was cancelled was its last.
+`asyncio.Future` costs a callback and another iteration of the loop, and the answer another callback to be written. A
+`MessageWaiter` can run its task at once; what the application then sends leaves in the same write. To the task it is a
+future like any other: `_asyncio_future_blocking` is how asyncio recognizes one, in C and in Python.
 """
 
 from __future__ import annotations
@@ -17,21 +13,21 @@ from contextvars import Context
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["Arrival"]
+__all__ = ["MessageWaiter"]
 
 
-class Wait(Enum):
+class WaitState(Enum):
     """What an arrival has instead of a message."""
 
     PENDING = 0
     CANCELLED = 1
 
 
-PENDING: Final = Wait.PENDING
-CANCELLED: Final = Wait.CANCELLED
+PENDING: Final = WaitState.PENDING
+CANCELLED: Final = WaitState.CANCELLED
 
 
-class Arrival:
+class MessageWaiter:
     """The wait for a message.
 
     Args:
@@ -48,7 +44,7 @@ class Arrival:
         self._loop = loop  # where there is no `get_loop`, asyncio looks here
         self._done = done
         self._callback: Callable[[Any], object] | None = None
-        self._event: str | bytes | Wait | None = PENDING
+        self._event: str | bytes | WaitState | None = PENDING
 
     def hand_over(self, event: str | bytes) -> bool:
         """End the wait, and run who waits until it waits again. No task may be running.
@@ -72,7 +68,7 @@ class Arrival:
 
     # What a task asks of a future
 
-    def __await__(self) -> Generator[Arrival, None, str | bytes | None]:
+    def __await__(self) -> Generator[MessageWaiter, None, str | bytes | None]:
         self._asyncio_future_blocking = True
         yield self
         event = self._event
@@ -95,7 +91,7 @@ class Arrival:
 
     def result(self) -> str | bytes | None:
         event = self._event
-        if isinstance(event, Wait):
+        if isinstance(event, WaitState):
             raise asyncio.CancelledError
         return event
 

@@ -1,10 +1,9 @@
-"""One WebSocket: one handshake, the messages after it, and one call of the application (ASGI WebSocket 2.5, RFC 6455).
+"""One WebSocket: a handshake, messages, and one call of the application (ASGI WebSocket 2.5, RFC 6455, RFC 7692).
 
-A `Session` is an `Exchange` whose request asks for WebSocket. Until the application accepts, it can be answered like
-any request: that is how it is refused. From then on the octets of its carrier pass through the codec of
-`whorl.wire.websocket`, and what the application says passes through a table of states of its own. A message goes
-straight to the application where that waits for one, else it is queued; a full queue stops reading, and drops nothing.
-It must not know what carries it (`Carrier`), nor look at a clock: the carrier says when the peer was silent too long.
+A `WebSocketSession` is an `Exchange` until the application accepts: so it can be refused like any request. Then the
+bytes of its transport pass through the codec, and the application's messages through a table of states (`STEPS`). A
+message goes straight to an application that waits for one, else into a queue. A full queue pauses reading, and drops
+nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from typing import Any, NamedTuple
 
 from whorl.asgi.app_context import AppContext
 from whorl.asgi.exchange import Exchange, as_bytes
-from whorl.asgi.message_waiter import Arrival
+from whorl.asgi.message_waiter import MessageWaiter
 from whorl.asgi.shutdown import FAREWELL, Farewell
 from whorl.asgi.states import ABORTED, COMPLETE, DELIVERED, WEBSOCKET_OPEN
 from whorl.asgi.turn import BUSY, DUE, FREE, NEXT_TURN, OVER, Passing, Turn
 from whorl.asgi.types import Message
-from whorl.asgi.websocket_transport import Carrier
+from whorl.asgi.websocket_transport import WebSocketTransport
 from whorl.http.request import Request
 from whorl.wire.websocket.closing import ABNORMAL, NORMAL
 from whorl.wire.websocket.deflate import DeflateSettings, negotiate
@@ -33,7 +32,7 @@ from whorl.wire.websocket.failure import Failure
 from whorl.wire.websocket.protocol import Connection as Codec
 from whorl.wire.websocket.protocol import State
 
-__all__ = ["Session", "WebSocketLimits"]
+__all__ = ["WebSocketLimits", "WebSocketSession"]
 
 
 # RFC 6455 section 7.4.1 and IANA's registry.
@@ -44,7 +43,7 @@ PING_UNANSWERED = "A ping was not answered in time."
 LEAVING = "The server is leaving."
 NO_MEMORY = "The server has no memory for the message."
 
-MOST_FRAMES = 64
+MAX_FRAMES = 64
 """So many frames are read in one iteration of the loop: one read holds 16,000 empty pings."""
 MOST_INFLATED_BYTES = 1024 * 1024
 """Nor is another message inflated in it after so much: 16 KiB may become 16 MiB."""
@@ -85,7 +84,7 @@ class WebSocketLimits:
     deflate: DeflateSettings | None = field(default_factory=DeflateSettings)
 
 
-class Session(Exchange):
+class WebSocketSession(Exchange):
     """One WebSocket, and the application's call.
 
     Args:
@@ -118,7 +117,7 @@ class Session(Exchange):
     def __init__(
         self,
         app_context: AppContext,
-        carrier: Carrier,
+        carrier: WebSocketTransport,
         request: Request,
         scope: dict[str, Any],
         offers: Sequence[Extension],
@@ -130,8 +129,8 @@ class Session(Exchange):
         self._limits = limits
         self._queue: deque[str | bytes] = deque()
         self._queued_bytes = 0
-        self._receivers: list[Arrival] = []
-        self._spare: Arrival | None = None  # one that has done its work and can do it again
+        self._receivers: list[MessageWaiter] = []
+        self._spare: MessageWaiter | None = None  # one that has done its work and can do it again
         self._ending: Ending | None = None  # what the application hears when the queue is empty
         self._turn: Turn = FREE
         self._farewell = Farewell()
@@ -169,7 +168,7 @@ class Session(Exchange):
         while self._ending is None and (self.response_state is WEBSOCKET_OPEN or self.response_state < COMPLETE):
             receiver = self._spare
             if receiver is None:
-                receiver = Arrival(self.app_context.loop, self.app_context.completed_future)
+                receiver = MessageWaiter(self.app_context.loop, self.app_context.completed_future)
             else:
                 self._spare = None
             self._receivers.append(receiver)
@@ -186,7 +185,7 @@ class Session(Exchange):
         ending = self._ending or Ending(ABNORMAL)
         return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
 
-    def _put_back(self, receiver: Arrival) -> None:
+    def _put_back(self, receiver: MessageWaiter) -> None:
         """Whoever waited was cancelled; what it was given in the same turn of the loop is the next one's."""
         if not receiver.done() or receiver.cancelled():
             if receiver in self._receivers:
@@ -222,7 +221,7 @@ class Session(Exchange):
     def _read(self, data: bytes | memoryview, at_once: int) -> None:
         """Read frames: as many as one connection may in an iteration of the loop, and as long as there is room."""
         codec = self._codec
-        codec.allow(MOST_FRAMES)
+        codec.allow(MAX_FRAMES)
         # What is compressed may be a thousand times as long when it is read: one message at a time.
         most = 1 if codec.inflates else self._limits.most_queued
         inflated_bytes = 0
@@ -520,19 +519,19 @@ def as_message(event: str | bytes) -> Message:
     return {"type": "websocket.receive", "bytes": event}
 
 
-Step = Callable[[Session, Message], None]
+Step = Callable[[WebSocketSession, Message], None]
 
 # Which messages each state takes. An absent entry is the application's mistake, or the peer has left.
 STEPS: tuple[dict[str, Step], ...] = (
     {
-        "websocket.accept": Session._accept,
-        "websocket.close": Session._refuse,
+        "websocket.accept": WebSocketSession._accept,
+        "websocket.close": WebSocketSession._refuse,
         "websocket.http.response.start": Exchange._on_start,
     },
     {"websocket.http.response.body": Exchange._on_first_body},
     {"websocket.http.response.body": Exchange._on_body},
     {},
-    {"websocket.send": Session._send, "websocket.close": Session._close_message},
+    {"websocket.send": WebSocketSession._send, "websocket.close": WebSocketSession._close_message},
     {},
     {},
 )

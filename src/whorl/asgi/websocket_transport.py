@@ -12,16 +12,16 @@ from typing import Protocol
 from whorl.asgi.stream import Stream
 from whorl.wire.websocket.deflate import Deflate
 
-__all__ = ["Carrier"]
+__all__ = ["WebSocketTransport"]
 
 
-class Carrier(Stream, Protocol):
+class WebSocketTransport(Stream, Protocol):
     """What a WebSocket session asks of its carrier. No verb raises because of the peer; none blocks."""
 
     def accept_websocket(
         self, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
     ) -> None:
-        """Answer the handshake with yes. What the peer sends from here on goes to `Session.receive_octets`.
+        """Answer the handshake with yes. What the peer sends from here on goes to `WebSocketSession.receive_octets`.
 
         Args:
             subprotocol: the one that was chosen of it.

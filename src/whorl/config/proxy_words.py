@@ -14,7 +14,7 @@ from typing import Final
 
 from whorl.config.kind import Kind
 
-__all__ = ["HostPatterns", "TrustedPeers"]
+__all__ = ["HostPatterns", "TrustedPeerList"]
 
 WORDS_FOR_PEERS: Final = ("*", "unix")
 LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -33,7 +33,7 @@ def words(raw: object) -> list[str] | None:
     return None
 
 
-class TrustedPeers(Kind[tuple[str, ...]]):
+class TrustedPeerList(Kind[tuple[str, ...]]):
     """IP addresses and networks, `unix` for those who connect to our Unix socket, `*` for everybody; empty for
     nobody."""
 

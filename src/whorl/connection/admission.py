@@ -9,8 +9,8 @@ from typing import Protocol
 
 from whorl.asgi.exchange import Exchange
 from whorl.asgi.scope import ConnectionInfo, http_scope, websocket_scope
-from whorl.asgi.websocket import Session
-from whorl.asgi.websocket_transport import Carrier
+from whorl.asgi.websocket import WebSocketSession
+from whorl.asgi.websocket_transport import WebSocketTransport
 from whorl.connection.context import ServerContext
 from whorl.connection.listener_policy import ListenerPolicy
 from whorl.http.error import HttpError
@@ -21,7 +21,7 @@ from whorl.wire.websocket.handshake import Handshake
 __all__ = ["RequestCarrier", "admit", "body_too_large", "log_error"]
 
 
-class RequestCarrier(Carrier, Protocol):
+class RequestCarrier(WebSocketTransport, Protocol):
     """What carries the request, and where it comes from."""
 
     context: ServerContext
@@ -59,7 +59,7 @@ def admit(request: Request, carrier: RequestCarrier, handshake: Handshake | None
         return Exchange(app_context, carrier, request, http_scope(request, client, app_context))
     assert context.websocket_limits is not None
     scope = websocket_scope(request, client, app_context, handshake.subprotocols)
-    return Session(app_context, carrier, request, scope, handshake.extensions, context.websocket_limits)
+    return WebSocketSession(app_context, carrier, request, scope, handshake.extensions, context.websocket_limits)
 
 
 def overloaded() -> HttpError:

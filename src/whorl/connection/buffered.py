@@ -14,10 +14,10 @@ from typing import cast
 
 from whorl.connection.http1 import Http1Connection
 from whorl.connection.http1_state import CLOSED, CLOSING
-from whorl.connection.proxy_protocol import Introduced
-from whorl.connection.tls_transport import Tls
+from whorl.connection.proxy_protocol import ProxyProtocolReader
+from whorl.connection.tls_transport import TlsTransport
 
-__all__ = ["BufferedConnection", "BufferedIntroduced", "BufferedTls"]
+__all__ = ["BufferedConnection", "BufferedProxyProtocolReader", "BufferedTlsTransport"]
 
 NO_ROOM = bytearray()
 
@@ -79,7 +79,7 @@ class BufferedConnection(Http1Connection, asyncio.BufferedProtocol):
         super().resume_reading()
 
 
-class BufferedTls(Tls, asyncio.BufferedProtocol):
+class BufferedTlsTransport(TlsTransport, asyncio.BufferedProtocol):
     """The TLS of one connection, read into that buffer."""
 
     __slots__ = ()
@@ -98,7 +98,7 @@ class BufferedTls(Tls, asyncio.BufferedProtocol):
         super()._resume_inner()
 
 
-class BufferedIntroduced(Introduced, asyncio.BufferedProtocol):
+class BufferedProxyProtocolReader(ProxyProtocolReader, asyncio.BufferedProtocol):
     """The preamble of one connection, read into that buffer."""
 
     __slots__ = ()

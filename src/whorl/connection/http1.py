@@ -16,7 +16,7 @@ from whorl.asgi.exchange import Exchange
 from whorl.asgi.scope import ConnectionInfo
 from whorl.asgi.states import ABORTED, STARTED
 from whorl.asgi.stream import ClientDisconnected
-from whorl.asgi.websocket import Session
+from whorl.asgi.websocket import WebSocketSession
 from whorl.compiled import mypyc_attr
 from whorl.connection.admission import admit, body_too_large, log_error
 from whorl.connection.context import ServerContext
@@ -134,7 +134,7 @@ class Http1Connection(asyncio.Protocol):
         self.reader = RequestReader(context.head_limits, context.caches.request_fields)
         self.phase: Phase = NEW
         self.exchange: Exchange | None = None
-        self.websocket: Session | None = None
+        self.websocket: WebSocketSession | None = None
         self._websocket_deadlines: WebSocketDeadlines | None = None
         self.reading_held = False
         self.reading_paused = False
@@ -616,7 +616,7 @@ class Http1Connection(asyncio.Protocol):
         self, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
     ) -> None:
         session = self.exchange
-        if not isinstance(session, Session):
+        if not isinstance(session, WebSocketSession):
             return
         fields = [encode_field(*field) for field in response_fields(self._handshake, subprotocol, deflate)]
         context = self.context

@@ -11,8 +11,8 @@ from whorl.http.error import HttpError
 from whorl.http.request import FORWARDED, UPGRADE_DROPPED, Request
 from whorl.proxy.headers import ProxyHeaders
 from whorl.proxy.hosts import HostList
-from whorl.proxy.tally import Tally
-from whorl.proxy.trust import Trust
+from whorl.proxy.malformed_counts import MalformedCounts
+from whorl.proxy.trusted_peers import TrustedPeers
 
 __all__ = ["ListenerPolicy", "require_host"]
 
@@ -30,8 +30,8 @@ class ListenerPolicy:
         scheme: "https" with TLS.
     """
 
-    trust: Trust
-    malformed_counts: Tally
+    trust: TrustedPeers
+    malformed_counts: MalformedCounts
     headers: ProxyHeaders | None = None
     hosts: HostList | None = None
     address: tuple[str, int] | None = None

@@ -14,12 +14,12 @@ from whorl.asgi.forwarded import EXTENSION
 from whorl.asgi.scope import ConnectionInfo
 from whorl.connection.http1 import Http1Connection
 from whorl.connection.http1_state import ENDING
-from whorl.proxy.preamble import Introduction, MalformedPreamble, NoPreamble, read_preamble
+from whorl.proxy.proxy_protocol import MalformedProxyHeader, NoPreamble, ProxyHeader, read_preamble
 
-__all__ = ["Introduced"]
+__all__ = ["ProxyProtocolReader"]
 
 
-class Introduced(asyncio.Protocol):
+class ProxyProtocolReader(asyncio.Protocol):
     """Reads the preamble of one connection.
 
     Args:
@@ -59,7 +59,7 @@ class Introduced(asyncio.Protocol):
                 self._close("it sent no preamble of the PROXY protocol")
                 return
             self._pass_on(octets)
-        except MalformedPreamble as error:
+        except MalformedProxyHeader as error:
             self._connection.policy.malformed_counts.preambles += 1
             self._close(f"its preamble is malformed: {error}")
         else:
@@ -69,7 +69,7 @@ class Introduced(asyncio.Protocol):
             self._introduce(introduction)
             self._pass_on(octets[introduction.length_bytes :])
 
-    def _introduce(self, introduction: Introduction) -> None:
+    def _introduce(self, introduction: ProxyHeader) -> None:
         connection = self._connection
         peer = connection.peer
         told = {"peer": peer.client, "protocol": introduction.version, **introduction.facts}

@@ -33,17 +33,17 @@ from whorl.net.tls_records import HEADER_BYTES, RECORD_BYTES, cut
 from whorl.observe.failures import bug
 from whorl.tls.certificates import Certificates
 from whorl.tls.contexts import Contexts
-from whorl.tls.facts import tls_facts
+from whorl.tls.scope_extension import tls_facts
 from whorl.wire.http1.reader import RequestReader
 
-__all__ = ["Tls"]
+__all__ = ["TlsTransport"]
 
 # What OpenSSL enciphers at once. With less, malloc(3) gives memory back to the kernel in between, and 1 MiB takes twice
 # as long.
 STEP_BYTES: Final = 32 * 1024
 # What leaves in one write. The rest is enciphered as the client takes it: it would be in memory twice otherwise.
 PORTION_BYTES: Final = 256 * 1024
-MOST_RECORDS: Final = 64
+MAX_RECORDS: Final = 64
 """So many are deciphered in one iteration of the loop. A client may send each byte in one of its own, or records
 without any content (KeyUpdate), and one read holds thousands of these."""
 HELLO: Final = 0x16
@@ -117,7 +117,7 @@ LOST: Final = cast("Above", asyncio.Protocol())
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Tls(asyncio.Protocol):
+class TlsTransport(asyncio.Protocol):
     """The TLS of one connection.
 
     Args:
@@ -293,7 +293,7 @@ class Tls(asyncio.Protocol):
         if data and self._reading is not ON:  # the loop had read this already when it was told not to
             self._part += data
             return
-        records, self._part = cut(self._part, data, MOST_RECORDS)
+        records, self._part = cut(self._part, data, MAX_RECORDS)
         pieces: list[bytes] = []
         ended = False
         for record in records:
@@ -315,7 +315,7 @@ class Tls(asyncio.Protocol):
         if ended:
             if self._state is OPEN:
                 self._connection.eof_received()
-        elif len(records) == MOST_RECORDS:
+        elif len(records) == MAX_RECORDS:
             self._hold()
             self._plan_to_read_on()
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from whorl.asgi.websocket import Session
+from whorl.asgi.websocket import WebSocketSession
 from whorl.connection.limits import Limits
 from whorl.platform import peer_acknowledges
 from whorl.wire.websocket.protocol import State
@@ -52,7 +52,7 @@ class WebSocketDeadlines:
 
     __slots__ = ("_closing_since", "_connection", "_limits", "_ping_outstanding", "_session")
 
-    def __init__(self, connection: WebSocketConnection, session: Session, limits: Limits) -> None:
+    def __init__(self, connection: WebSocketConnection, session: WebSocketSession, limits: Limits) -> None:
         self._connection = connection
         self._session = session
         self._limits = limits

@@ -12,7 +12,7 @@ import socket
 from typing import cast
 
 from whorl.connection.http1 import Http1Connection
-from whorl.connection.write_chunker import Portions
+from whorl.connection.write_chunker import WriteChunker
 
 __all__ = ["WindowsConnection"]
 
@@ -26,11 +26,11 @@ class WindowsConnection(Http1Connection):
 
     __slots__ = ("_portions",)
 
-    _portions: Portions
+    _portions: WriteChunker
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Put the portions between the transport and the connection."""
-        self._portions = Portions(cast("asyncio.Transport", transport), self)
+        self._portions = WriteChunker(cast("asyncio.Transport", transport), self)
         super().connection_made(self._portions)
 
     def data_received(self, data: bytes | memoryview) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-__all__ = ["PORTION_BYTES", "Portions"]
+__all__ = ["PORTION_BYTES", "WriteChunker"]
 
 PORTION_BYTES = 64 * 1024
 
@@ -23,7 +23,7 @@ class Writer(Protocol):
     writing_blocked: bool
 
 
-class Portions(asyncio.Transport):
+class WriteChunker(asyncio.Transport):
     """A transport in front of another, which is given large writes bit by bit.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whorl.loops.choice import LoopChoice, resolve
-from whorl.loops.made import MadeLoop
+from whorl.loops.loop_info import LoopInfo
 from whorl.loops.registry import Feature
 
-__all__ = ["Feature", "LoopChoice", "MadeLoop", "resolve"]
+__all__ = ["Feature", "LoopChoice", "LoopInfo", "resolve"]

@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whorl.errors import ConfigError
-from whorl.loops.made import MadeLoop, make_loop
+from whorl.loops.import_string import check_spec, load
+from whorl.loops.loop_info import LoopInfo, make_loop
 from whorl.loops.registry import KNOWN, NAMES, UVLOOP, Feature, install_command, suggestion, why_absent
-from whorl.loops.spec import check_spec, load
 from whorl.platform import HERE, Platform
 
 __all__ = ["LoopChoice", "resolve"]
@@ -44,19 +44,19 @@ class LoopChoice:
     reason: str
     platform: Platform = HERE
 
-    def make(self, *needs: Feature) -> MadeLoop:
+    def make(self, *needs: Feature) -> LoopInfo:
         """Makes the loop.
 
         Args:
             needs: the features that the configuration asks for; a loop that lacks one is closed and refused.
 
         Returns:
-            a new loop, neither running nor closed. Whoever calls this closes it, most simply by `MadeLoop.runner`.
+            a new loop, neither running nor closed. Whoever calls this closes it, most simply by `LoopInfo.runner`.
 
         Raises:
             ConfigError: what was named cannot be found, is not something that makes a loop, or lacks what is needed.
         """
-        made = MadeLoop.of(make_loop(load(self.spec, self.platform), self.spec), self.reason, self.platform)
+        made = LoopInfo.of(make_loop(load(self.spec, self.platform), self.spec), self.reason, self.platform)
         try:
             made.require(*needs)
         except ConfigError:

@@ -27,10 +27,10 @@ from whorl.net.epoll import ENDS, READABLE, WRITABLE, Poller
 from whorl.net.io_batch import MAX_BATCHED_BYTES
 from whorl.net.read_size import READ_BYTES
 
-__all__ = ["Wire"]
+__all__ = ["EpollTransport"]
 
 # The most that one writev(2) takes (IOV_MAX).
-MOST_PIECES: Final = 1024
+IOV_MAX: Final = 1024
 HIGH_BYTES: Final = 64 * 1024
 
 Octets = bytes | bytearray | memoryview
@@ -73,7 +73,7 @@ PAUSED: Final = Reading.PAUSED
 OVER: Final = Reading.OVER
 
 
-class Wire(asyncio.Transport):
+class EpollTransport(asyncio.Transport):
     """The transport of one connection.
 
     Args:
@@ -244,7 +244,7 @@ class Wire(asyncio.Transport):
         sent_bytes = 0
         if not self._pieces and self._state is OPEN:
             try:
-                sent_bytes = os.writev(self._descriptor, pieces[:MOST_PIECES])
+                sent_bytes = os.writev(self._descriptor, pieces[:IOV_MAX])
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -303,7 +303,7 @@ class Wire(asyncio.Transport):
             if len(pieces) == 1:
                 sent_bytes = os.write(self._descriptor, pieces[0])
             else:
-                sent_bytes = os.writev(self._descriptor, pieces[:MOST_PIECES])
+                sent_bytes = os.writev(self._descriptor, pieces[:IOV_MAX])
         except BlockingIOError:
             return
         except OSError as error:

@@ -25,7 +25,7 @@ from contextvars import Context
 from enum import Enum
 from time import localtime, strftime, time
 
-from whorl.observe.colours import paint_status
+from whorl.observe.colors import paint_status
 from whorl.observe.logs import (
     ACCESS_LINE,
     ACCESS_LOGGER,

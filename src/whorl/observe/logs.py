@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from whorl.errors import ConfigError
-from whorl.observe.colours import paint_level, paint_status, wants_colours
+from whorl.observe.colors import paint_level, paint_status, wants_colours
 from whorl.observe.quoting import text_of
 
 __all__ = [

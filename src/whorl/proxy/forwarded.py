@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from whorl.http.request import Field
-from whorl.proxy.facts import LONGEST_VALUE_BYTES, MOST_HOPS, Facts, is_hidden, read_host, read_scheme
+from whorl.proxy.forwarded_info import LONGEST_VALUE_BYTES, MOST_HOPS, ForwardedInfo, is_hidden, read_host, read_scheme
 from whorl.proxy.node import read_node
-from whorl.proxy.trust import Trust
+from whorl.proxy.trusted_peers import TrustedPeers
 
 __all__ = ["FORWARDED", "read_forwarded"]
 
@@ -42,7 +42,7 @@ class Malformed(Exception):
     """What stands here is no element; what stands to its left is not read either."""
 
 
-def read_forwarded(fields: Iterable[Field], trust: Trust, *, with_host: bool) -> Facts:
+def read_forwarded(fields: Iterable[Field], trust: TrustedPeers, *, with_host: bool) -> ForwardedInfo:
     """Read what a trusted peer sent.
 
     Args:
@@ -54,7 +54,7 @@ def read_forwarded(fields: Iterable[Field], trust: Trust, *, with_host: bool) ->
         What is believed.
     """
     value = b",".join(value for name, value in fields if name == FORWARDED)
-    facts = Facts()
+    facts = ForwardedInfo()
     if len(value) > LONGEST_VALUE_BYTES:
         facts.malformed += 1
         return facts
@@ -74,7 +74,7 @@ def read_forwarded(fields: Iterable[Field], trust: Trust, *, with_host: bool) ->
     return facts
 
 
-def take_leg(element: dict[str, str], facts: Facts, with_host: bool) -> None:
+def take_leg(element: dict[str, str], facts: ForwardedInfo, with_host: bool) -> None:
     """Take scheme and host of the leg that an element is about; without a word about them they are unknown."""
     proto, host = element.get("proto", ""), element.get("host", "")
     facts.scheme = read_scheme(proto)
@@ -84,7 +84,7 @@ def take_leg(element: dict[str, str], facts: Facts, with_host: bool) -> None:
         facts.malformed += bool(host) and not facts.host
 
 
-def goes_on(node_text: str, trust: Trust, facts: Facts) -> bool:
+def goes_on(node_text: str, trust: TrustedPeers, facts: ForwardedInfo) -> bool:
     """Take the address of a hop, and say whether its own word counts too."""
     node = read_node(node_text, bare=False)
     if node is None:

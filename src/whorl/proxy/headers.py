@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from enum import Enum
 
 from whorl.http.request import Field
-from whorl.proxy.facts import Facts
 from whorl.proxy.forwarded import read_forwarded
-from whorl.proxy.tally import Tally
-from whorl.proxy.trust import Trust
+from whorl.proxy.forwarded_info import ForwardedInfo
+from whorl.proxy.malformed_counts import MalformedCounts
+from whorl.proxy.trusted_peers import TrustedPeers
 from whorl.proxy.x_forwarded import FOR, HOST, PORT, PREFIX, PROTO, read_x_forwarded
 
-__all__ = ["Believed", "ProxyHeaders"]
+__all__ = ["ProxyHeaders", "ProxyHeadersMode"]
 
 
-class Believed(Enum):
+class ProxyHeadersMode(Enum):
     """Which fields are believed. The values are the words of the setting."""
 
     AUTO = "auto"
@@ -33,7 +33,7 @@ class Believed(Enum):
     """None."""
 
 
-MODEST = frozenset((FOR, PROTO))
+FOR_AND_PROTO = frozenset((FOR, PROTO))
 ALL = frozenset((FOR, PROTO, HOST, PORT, PREFIX))
 
 
@@ -48,22 +48,22 @@ class ProxyHeaders:
 
     __slots__ = ("_believed", "_tally", "_trust")
 
-    def __init__(self, believed: Believed, trust: Trust, tally: Tally) -> None:
+    def __init__(self, believed: ProxyHeadersMode, trust: TrustedPeers, tally: MalformedCounts) -> None:
         self._believed = believed
         self._trust = trust
         self._tally = tally
 
-    def read(self, fields: Sequence[Field]) -> Facts:
+    def read(self, fields: Sequence[Field]) -> ForwardedInfo:
         """What a trusted peer says with these fields."""
         believed = self._believed
-        if believed is Believed.OFF:
-            return Facts()
-        if believed is Believed.X_FORWARDED:
+        if believed is ProxyHeadersMode.OFF:
+            return ForwardedInfo()
+        if believed is ProxyHeadersMode.X_FORWARDED:
             facts = read_x_forwarded(fields, self._trust, ALL)
-        elif believed is Believed.FORWARDED:
+        elif believed is ProxyHeadersMode.FORWARDED:
             facts = read_forwarded(fields, self._trust, with_host=True)
         elif any(name in ALL for name, _ in fields):
-            facts = read_x_forwarded(fields, self._trust, MODEST)
+            facts = read_x_forwarded(fields, self._trust, FOR_AND_PROTO)
         else:
             facts = read_forwarded(fields, self._trust, with_host=False)
         self._tally.values += facts.malformed

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from whorl.proxy.trust import read_address
+from whorl.proxy.trusted_peers import read_address
 
 __all__ = ["HostList", "split_host"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from whorl.proxy.trust import Address, read_address
+from whorl.proxy.trusted_peers import Address, read_address
 
 __all__ = ["Node", "read_node"]
 

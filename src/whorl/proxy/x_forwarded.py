@@ -14,9 +14,9 @@ import re
 from collections.abc import Collection, Iterable
 
 from whorl.http.request import Field
-from whorl.proxy.facts import LONGEST_VALUE_BYTES, MOST_HOPS, Facts, is_hidden, read_host, read_scheme
+from whorl.proxy.forwarded_info import LONGEST_VALUE_BYTES, MOST_HOPS, ForwardedInfo, is_hidden, read_host, read_scheme
 from whorl.proxy.node import read_node
-from whorl.proxy.trust import Trust
+from whorl.proxy.trusted_peers import TrustedPeers
 
 __all__ = ["FOR", "HOST", "PORT", "PREFIX", "PROTO", "read_x_forwarded"]
 
@@ -28,7 +28,7 @@ PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+;=:@-]++)+/?|/", re.ASCII)
 PREFIX_CHARACTERS = 256
 
 
-def read_x_forwarded(fields: Iterable[Field], trust: Trust, names: Collection[bytes]) -> Facts:
+def read_x_forwarded(fields: Iterable[Field], trust: TrustedPeers, names: Collection[bytes]) -> ForwardedInfo:
     """Read what a trusted peer sent.
 
     Args:
@@ -40,7 +40,7 @@ def read_x_forwarded(fields: Iterable[Field], trust: Trust, names: Collection[by
         What is believed.
     """
     lists: dict[bytes, list[str]] = {}
-    facts = Facts()
+    facts = ForwardedInfo()
     for name, value in fields:
         if name in names:
             lists.setdefault(name, []).extend(members(value, facts, with_empty=name == FOR))
@@ -68,7 +68,7 @@ def read_x_forwarded(fields: Iterable[Field], trust: Trust, names: Collection[by
     return facts
 
 
-def members(value: bytes, facts: Facts, with_empty: bool) -> list[str]:
+def members(value: bytes, facts: ForwardedInfo, with_empty: bool) -> list[str]:
     """The members of a list.
 
     Args:
@@ -85,7 +85,7 @@ def members(value: bytes, facts: Facts, with_empty: bool) -> list[str]:
     return [text for text in texts if text or with_empty]
 
 
-def find_client(hops: list[str], trust: Trust, facts: Facts) -> int:
+def find_client(hops: list[str], trust: TrustedPeers, facts: ForwardedInfo) -> int:
     """Find the client among the hops: the rightmost that is not trusted, or the leftmost if all are.
 
     Args:

@@ -22,7 +22,7 @@ from whorl.config import Config
 from whorl.observe import logs
 from whorl.reload.wanted import Wanted
 from whorl.reload.watching import Watching
-from whorl.server.listen import Bound, bind
+from whorl.server.listen import ListenSocket, bind
 from whorl.server.signals import ExitSignals
 from whorl.server.systemd import Notifier
 from whorl.supervisor.channel import Word
@@ -57,7 +57,7 @@ class Reloader:
         bounds: the sockets, bound; closed at the end.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound]) -> None:
+    def __init__(self, config: Config, bounds: list[ListenSocket]) -> None:
         bound_seconds = config.timeout_graceful_shutdown
         shorter = GRACEFUL_SECONDS if bound_seconds is None else min(bound_seconds, GRACEFUL_SECONDS)
         # No load balancer stands in front of a server in development.

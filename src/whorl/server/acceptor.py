@@ -1,5 +1,5 @@
 """Accepting connections: bound sockets in, connections made by the loop's own server (accept(2)), by a `Listener` of
-ours where that is not sound, or by a `PolledListener` where a `Poller` of ours serves them.
+ours where that is not sound, or by a `EpollListener` where a `Poller` of ours serves them.
 
 The loop gets a duplicate of each socket and we keep the original, because some loops take away what they are given.
 
@@ -21,14 +21,14 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from whorl.loops import Feature, MadeLoop
+from whorl.loops import Feature, LoopInfo
 from whorl.loops.registry import ASYNCIO
 from whorl.net.epoll import Poller
 from whorl.net.io_batch import IoBatch
 from whorl.platform import HERE
-from whorl.server.fd_budget import Room, Space, TurnedAway
-from whorl.server.listen import Bound
-from whorl.server.listen.epoll_listener import PolledListener, take_in
+from whorl.server.fd_budget import FdBudget, Headroom, RejectConnection
+from whorl.server.listen import ListenSocket
+from whorl.server.listen.epoll_listener import EpollListener, take_in
 from whorl.server.listen.loop_listener import Listener
 
 __all__ = ["Acceptor"]
@@ -63,9 +63,9 @@ class Acceptor:
 
     def __init__(
         self,
-        made: MadeLoop,
-        bounds: Sequence[Bound],
-        connector: Callable[[Bound], Connect],
+        made: LoopInfo,
+        bounds: Sequence[ListenSocket],
+        connector: Callable[[ListenSocket], Connect],
         backlog: int,
         batch: IoBatch,
         logger: logging.Logger,
@@ -75,10 +75,10 @@ class Acceptor:
         self._connects = [connector(bound) for bound in bounds]
         self._backlog = backlog
         self._logger = logger
-        self._room = Room()
+        self._room = FdBudget()
         self._said = float("-inf")
         self._waiting: asyncio.Task[None] | None = None  # for room
-        self._listeners: list[tuple[asyncio.Server | Listener | PolledListener, int]] = []
+        self._listeners: list[tuple[asyncio.Server | Listener | EpollListener, int]] = []
         self._poller: Poller | None = None
         if made.takes_poller:
             if hasattr(select, "epoll"):
@@ -100,7 +100,7 @@ class Acceptor:
 
     async def _listen(
         self, handle: socket.socket, is_unix: bool, connect: Connect
-    ) -> asyncio.Server | Listener | PolledListener:
+    ) -> asyncio.Server | Listener | EpollListener:
         loop = self._made.loop
         is_asyncio = self._made.known is ASYNCIO
         handle.setblocking(False)
@@ -110,7 +110,7 @@ class Acceptor:
         try:
             if self._poller is not None:
                 batch = self._room.batch
-                return PolledListener(self._poller, handle, is_unix, admit, self._backlog, batch, self._logger)
+                return EpollListener(self._poller, handle, is_unix, admit, self._backlog, batch, self._logger)
             if is_asyncio and not self._made.platform.asyncio_bears_resets:
                 return Listener(loop, handle, connect, self._backlog, self._logger)
             if is_unix:
@@ -125,14 +125,16 @@ class Acceptor:
         """Whether nothing can be heard of any socket any more, because the application closed the poller's own."""
         return self._poller is not None and not self._poller.is_whole()
 
-    # Room
+    # Lookups
 
     def _admit(self, connect: Connect) -> asyncio.Protocol:
         """The protocol of a connection that was accepted. It must not raise."""
         space = self._room.admit()
-        if space is not Space.PLENTY and self._waiting is None:
+        if space is not Headroom.OK and self._waiting is None:
             self._waiting = self._made.loop.create_task(self._wait_for_room())
-        return TurnedAway(self._room, self._made.can(Feature.PROMPT_CLOSE)) if space is Space.NONE else connect()
+        return (
+            RejectConnection(self._room, self._made.can(Feature.PROMPT_CLOSE)) if space is Headroom.NONE else connect()
+        )
 
     async def _wait_for_room(self) -> None:
         """Accept no more until there is room."""
@@ -187,7 +189,7 @@ class Acceptor:
         kernel had already accepted for us is served: closing its queue would reset clients that did nothing wrong."""
         await self._stop_waiting()
         await self._settle()
-        clients: list[tuple[Bound, Connect, socket.socket, Any]] = []
+        clients: list[tuple[ListenSocket, Connect, socket.socket, Any]] = []
         if self._made.can(Feature.KEEPS_CLIENTS):
             loops_own = not any(isinstance(listener, Listener) for listener, _ in self._listeners)
             for bound, connect in zip(self._bounds, self._connects, strict=True):

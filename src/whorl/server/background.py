@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-from whorl.loops import MadeLoop
+from whorl.loops import LoopInfo
 
 __all__ = ["InTask", "InThread"]
 
@@ -63,7 +63,7 @@ class InThread:
 
     __slots__ = ("_error", "_made", "_serve", "_thread")
 
-    def __init__(self, made: MadeLoop, serve: Callable[[MadeLoop], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, made: LoopInfo, serve: Callable[[LoopInfo], Coroutine[Any, Any, None]]) -> None:
         self._made = made
         self._serve = serve
         self._error: BaseException | None = None

@@ -11,24 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from whorl.config import Config
-from whorl.connection.buffered import BufferedConnection, BufferedIntroduced, BufferedTls
+from whorl.connection.buffered import BufferedConnection, BufferedProxyProtocolReader, BufferedTlsTransport
 from whorl.connection.context import ServerContext
 from whorl.connection.http1 import Http1Connection
 from whorl.connection.listener_policy import ListenerPolicy
-from whorl.connection.proxy_protocol import Introduced
+from whorl.connection.proxy_protocol import ProxyProtocolReader
 from whorl.connection.redirect import CertificateHosts, HttpsRedirectPolicy
-from whorl.connection.tls_transport import Tls
+from whorl.connection.tls_transport import TlsTransport
 from whorl.connection.windows import WindowsConnection
 from whorl.errors import StartError
-from whorl.loops import Feature, MadeLoop
-from whorl.proxy.headers import Believed, ProxyHeaders
+from whorl.loops import Feature, LoopInfo
+from whorl.proxy.headers import ProxyHeaders, ProxyHeadersMode
 from whorl.proxy.hosts import HostList
-from whorl.proxy.tally import Tally
-from whorl.proxy.trust import Trust
-from whorl.server.listen import Bound
+from whorl.proxy.malformed_counts import MalformedCounts
+from whorl.proxy.trusted_peers import TrustedPeers
+from whorl.server.listen import ListenSocket
 from whorl.tls.certificates import Certificates
 
-__all__ = ["Entrances", "require_hosts", "url_of"]
+__all__ = ["ConnectionFactory", "require_hosts", "url_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class Kinds:
 
     connection: type[Http1Connection] = Http1Connection
     under_tls: type[Http1Connection] = Http1Connection
-    tls: type[Tls] = Tls
-    introduced: type[Introduced] = Introduced
+    tls: type[TlsTransport] = TlsTransport
+    introduced: type[ProxyProtocolReader] = ProxyProtocolReader
 
 
 USUAL = Kinds()
-BUFFERED = Kinds(BufferedConnection, Http1Connection, BufferedTls, BufferedIntroduced)
+BUFFERED = Kinds(BufferedConnection, Http1Connection, BufferedTlsTransport, BufferedProxyProtocolReader)
 ON_WINDOWS = Kinds(WindowsConnection, WindowsConnection)
 
 
-class Entrances:
+class ConnectionFactory:
     """All ways into a server.
 
     Args:
@@ -69,16 +69,16 @@ class Entrances:
     __slots__ = ("_certificates", "_config", "_context", "_headers", "_hosts", "_kinds", "_ours", "_trust", "tally")
 
     def __init__(
-        self, made: MadeLoop, context: ServerContext, config: Config, certificates: Certificates | None
+        self, made: LoopInfo, context: ServerContext, config: Config, certificates: Certificates | None
     ) -> None:
-        believed = Believed(config.proxy_headers)
+        believed = ProxyHeadersMode(config.proxy_headers)
         self._config = config
         self._context = context
         self._certificates = certificates
         self._kinds = kinds_for(made)
-        self._trust = Trust(config.forwarded_allow_ips)
-        self.tally = Tally()
-        self._headers = None if believed is Believed.OFF else ProxyHeaders(believed, self._trust, self.tally)
+        self._trust = TrustedPeers(config.forwarded_allow_ips)
+        self.tally = MalformedCounts()
+        self._headers = None if believed is ProxyHeadersMode.OFF else ProxyHeaders(believed, self._trust, self.tally)
         self._hosts = hosts = HostList(config.allowed_hosts) if config.allowed_hosts else None
         self._ours: Callable[[], HostList] | None = None
         if hosts is not None:
@@ -86,7 +86,7 @@ class Entrances:
         elif certificates is not None:
             self._ours = CertificateHosts(certificates)
 
-    def connector(self, bound: Bound) -> Callable[[], asyncio.Protocol]:
+    def connector(self, bound: ListenSocket) -> Callable[[], asyncio.Protocol]:
         """What makes the protocol of a new connection to a socket."""
         context = self._context
         certificates = self._certificates if bound.leads_to is None else None
@@ -106,7 +106,7 @@ class Entrances:
             return lambda: kinds.connection(context, policy)
         return lambda: kinds.tls(kinds.under_tls(context, policy), certificates)
 
-    def _policy(self, bound: Bound) -> ListenerPolicy:
+    def _policy(self, bound: ListenSocket) -> ListenerPolicy:
         scheme = "https" if self._certificates is not None and bound.leads_to is None else "http"
         rules = (self._trust, self.tally, self._headers, self._hosts, bound.address, scheme)
         if bound.leads_to is None or self._ours is None:
@@ -114,7 +114,7 @@ class Entrances:
         return HttpsRedirectPolicy(*rules, self._ours, bound.port, bound.leads_to)
 
 
-def kinds_for(made: MadeLoop) -> Kinds:
+def kinds_for(made: LoopInfo) -> Kinds:
     """Those that make up for what a loop, or the system below it, does differently."""
     if made.platform.is_windows:
         return ON_WINDOWS
@@ -127,7 +127,7 @@ def require_hosts(config: Config, certificates: Certificates) -> None:
         raise StartError("redirect_http leads to no host, because no certificate names one: give allowed_hosts")
 
 
-def url_of(bound: Bound, speaks_tls: bool) -> str:
+def url_of(bound: ListenSocket, speaks_tls: bool) -> str:
     """Where clients find a socket, for a line of the log."""
     if bound.leads_to is not None:
         return f"{bound.url} (redirects)"

@@ -1,11 +1,11 @@
-"""Room for another connection: file descriptors (getrlimit(2), RLIMIT_NOFILE), and what to do when they run short.
+"""FdBudget for another connection: file descriptors (getrlimit(2), RLIMIT_NOFILE), and what to do when they run short.
 
 A loop that meets the limit itself (accept(2), EMFILE) does badly, each in its own way: one accepts and closes, and says
 nothing; one stops until its next client; and the application can open no file. So a part of the limit is kept back.
 How many are in use costs next to nothing to know: a new descriptor has the lowest number that is free, so where that is
 high, all below are taken.
 
-`Room` is asked by `acceptor` for each new connection, `raise_limit` is called by `run`, which owns its process.
+`FdBudget` is asked by `acceptor` for each new connection, `raise_limit` is called by `run`, which owns its process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from whorl.platform import descriptor_limit, raise_descriptor_limit, reset_on_close
 
-__all__ = ["Room", "Space", "TurnedAway", "raise_limit"]
+__all__ = ["FdBudget", "Headroom", "RejectConnection", "raise_limit"]
 
 RAISED = 65_536
 """As many as one process can use. The usual limit is 1024, for programs that call select(2)."""
@@ -31,11 +31,11 @@ UNLOOKED_SHARE = 4
 UNBOUNDED = sys.maxsize
 
 
-class Space(Enum):
+class Headroom(Enum):
     """How much room there is."""
 
-    PLENTY = "more connections can be accepted"
-    SCARCE = "this connection can be served, but no more shall be accepted"
+    OK = "more connections can be accepted"
+    LOW = "this connection can be served, but no more shall be accepted"
     NONE = "what is left belongs to the application"
 
 
@@ -44,7 +44,7 @@ def raise_limit() -> None:
     raise_descriptor_limit(RAISED)
 
 
-class Room:
+class FdBudget:
     """The room that a process has for connections. It holds a descriptor, until `close`.
 
     Attributes:
@@ -65,29 +65,29 @@ class Room:
         self._unlooked_most = self.batch // UNLOOKED_SHARE
         self._unlooked = 0
 
-    def admit(self) -> Space:
+    def admit(self) -> Headroom:
         """How much room there is for a connection that was accepted. Where there was plenty a moment ago, a few are
         taken in without a look: there is a reserve, and a look is two system calls."""
         if self._unlooked:
             self._unlooked -= 1
-            return Space.PLENTY
+            return Headroom.OK
         space = self.look()
-        if space is Space.PLENTY:
+        if space is Headroom.OK:
             self._unlooked = self._unlooked_most
         return space
 
-    def look(self) -> Space:
+    def look(self) -> Headroom:
         """How much room there is now."""
         if self.limit == UNBOUNDED:
-            return Space.PLENTY
+            return Headroom.OK
         try:
             number = os.dup(self.spare)
         except OSError:
-            return Space.NONE
+            return Headroom.NONE
         os.close(number)
         if number < self._scarce_from:
-            return Space.PLENTY
-        return Space.SCARCE if number < self._none_from else Space.NONE
+            return Headroom.OK
+        return Headroom.LOW if number < self._none_from else Headroom.NONE
 
     def fits(self, count: int) -> bool:
         """Whether there is plenty of room for so many at once: there may be a single hole among the low numbers."""
@@ -111,7 +111,7 @@ class Room:
             self.spare = -1
 
 
-class TurnedAway(asyncio.Protocol):
+class RejectConnection(asyncio.Protocol):
     """A connection that there is no room for: it is reset, so that its client sees an error, and a proxy tries another
     server.
 
@@ -120,7 +120,7 @@ class TurnedAway(asyncio.Protocol):
         prompt_close: whether the loop closes a socket when it is told to.
     """
 
-    def __init__(self, room: Room, prompt_close: bool) -> None:
+    def __init__(self, room: FdBudget, prompt_close: bool) -> None:
         self._room = room
         self._prompt_close = prompt_close
 

@@ -1,8 +1,6 @@
-"""Telling the operator that a proxy says what nobody can read, or drops what it should pass on (`whorl.proxy.tally`).
+"""Reports proxies that send what cannot be read, or drop what they should forward (`whorl.proxy.malformed_counts`).
 
-Only peers that are believed are counted, so it is a proxy that is set up wrongly, or `forwarded_allow_ips` admits those
-that it should not. It is one line at first, one a minute at most while it goes on, and one at the end. A WebSocket's
-handshake without Upgrade can come from anybody, so there is one hint and no more. The server's sweep calls `look`.
+Only trusted peers are counted: so a proxy is misconfigured, or `forwarded_allow_ips` admits peers that are not proxies.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ import os
 from dataclasses import replace
 from time import monotonic
 
-from whorl.proxy.tally import Tally
+from whorl.proxy.malformed_counts import MalformedCounts
 
-__all__ = ["Malformed"]
+__all__ = ["MalformedReporter"]
 
 PAUSE_SECONDS = 60.0
 
@@ -25,7 +23,7 @@ UPGRADE_HINT = (
 )
 
 
-class Malformed:
+class MalformedReporter:
     """Tells what a tally comes to.
 
     Args:
@@ -36,10 +34,10 @@ class Malformed:
 
     __slots__ = ("_hints", "_logger", "_silent_until", "_tally", "_told")
 
-    def __init__(self, tally: Tally, logger: logging.Logger, serves_websocket: bool) -> None:
+    def __init__(self, tally: MalformedCounts, logger: logging.Logger, serves_websocket: bool) -> None:
         self._tally = tally
         self._logger = logger
-        self._told = Tally()
+        self._told = MalformedCounts()
         self._silent_until = 0.0
         self._hints = serves_websocket
 
@@ -54,7 +52,7 @@ class Malformed:
         """Tell what came so far, if anything did."""
         self._hint()
         tally = self._told = replace(self._tally)
-        if tally != Tally():
+        if tally != MalformedCounts():
             self._logger.warning(
                 "malformed so far: %d values of proxies' fields, ignored; %d preambles of the PROXY protocol, their "
                 "connections closed (process %d)",

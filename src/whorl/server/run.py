@@ -18,14 +18,13 @@ from whorl.asgi.application import import_target
 from whorl.config import Config, load_env_file
 from whorl.config.places import UnixPlace
 from whorl.errors import StartError
-from whorl.loops import Feature, MadeLoop, resolve
+from whorl.loops import Feature, LoopInfo, resolve
 from whorl.observe import logs
 from whorl.platform import HERE
-from whorl.server.complaints import Complaints
+from whorl.server.exception_handler import LoopExceptionHandler
 from whorl.server.fd_budget import raise_limit
-from whorl.server.hooks import Keeper
+from whorl.server.hooks import HookedServer, ServerHooks
 from whorl.server.nesting import refuse_nested, serving
-from whorl.server.server import Server
 from whorl.server.signals import handled, ignore
 from whorl.server.systemd import Notifier
 
@@ -35,35 +34,13 @@ __all__ = [
     "leave_process",
     "require_no_running_loop",
     "run_server",
-    "serve_config",
 ]
 
 # How long tasks that are left over may take to clean up when they are cancelled.
 CANCEL_SECONDS = 1.0
 
 
-def serve_config(config: Config, keeper: Keeper | None = None) -> int:
-    """Serve until told to stop.
-
-    Args:
-        config: what the user asked for.
-        keeper: who keeps the server; without one it keeps itself.
-
-    Returns:
-        The exit status of the process: 0 after an orderly end, 1 where the application failed in its shutdown. Where
-        the user lost patience, or something of the application's cannot be ended, the process ends here, and this does
-        not return.
-
-    Raises:
-        WhorlError: the server could not start.
-    """
-    keeper = keeper or Keeper()
-    server = Server(config, keeper)
-    run_server(server, keeper)
-    return server.exit_status
-
-
-def run_server(server: Server, keeper: Keeper) -> None:
+def run_server(server: HookedServer, keeper: ServerHooks) -> None:
     """Serve on a loop of its own until told to stop. In another thread than the main one no signal is touched, and the
     process never ends here."""
     refuse_nested()
@@ -72,7 +49,7 @@ def run_server(server: Server, keeper: Keeper) -> None:
         run_alone(server, keeper)
 
 
-def run_alone(server: Server, keeper: Keeper) -> None:
+def run_alone(server: HookedServer, keeper: ServerHooks) -> None:
     """What `run_server` does, in a thread that does nothing else."""
     config = server.config
     prepend_app_dir(config.app_dir)
@@ -80,7 +57,7 @@ def run_alone(server: Server, keeper: Keeper) -> None:
     is_unix = any(isinstance(place, UnixPlace) for place in config.places)
     needs = [Feature.UNIX_SOCKETS] if is_unix else []
     made = resolve(config.loop).make(*needs)
-    made.loop.set_exception_handler(Complaints(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
+    made.loop.set_exception_handler(LoopExceptionHandler(made.loop, logging.getLogger(logs.ERROR_LOGGER)))
     with handled(server.handle_signal, made, keeper.signals, other_signals(server)), made.runner() as runner:
         try:
             runner.run(serve(server, made, keeper))
@@ -108,7 +85,7 @@ def require_no_running_loop() -> None:
     )
 
 
-def other_signals(server: Server) -> dict[str, Callable[[], None]]:
+def other_signals(server: HookedServer) -> dict[str, Callable[[], None]]:
     """What SIGHUP, SIGUSR1 and SIGUSR2 do, which would otherwise end the process without a drain."""
     if not HERE.has_hangup:
         return {}
@@ -123,7 +100,7 @@ def other_signals(server: Server) -> dict[str, Callable[[], None]]:
     return {"SIGHUP": on_hangup, "SIGUSR1": server.reopen_logs, "SIGUSR2": on_usr2}
 
 
-async def serve(server: Server, made: MadeLoop, keeper: Keeper) -> None:
+async def serve(server: HookedServer, made: LoopInfo, keeper: ServerHooks) -> None:
     """Serve, and keep the service manager informed."""
     if not keeper.tells_manager:
         await server.serve(made)
@@ -135,7 +112,7 @@ async def serve(server: Server, made: MadeLoop, keeper: Keeper) -> None:
         telling.cancel()
 
 
-async def tell(server: Server, notifier: Notifier) -> None:
+async def tell(server: HookedServer, notifier: Notifier) -> None:
     """Tell the service manager when the server is ready and when it begins to leave, and in between that it lives."""
     try:
         await asyncio.wrap_future(server.ready)

@@ -28,21 +28,22 @@ from whorl.config import Config, load_env_file
 from whorl.connection.context import Http1Caches, ServerContext
 from whorl.connection.limits import Limits
 from whorl.errors import SHUTDOWN_FAILED_STATUS, ServeError, StartError
-from whorl.loops import Feature, MadeLoop, resolve
+from whorl.loops import Feature, LoopInfo, resolve
 from whorl.observe import access, logs
 from whorl.server.acceptor import Acceptor
 from whorl.server.background import InTask, InThread
 from whorl.server.drain import drain
-from whorl.server.factory import Entrances, require_hosts, url_of
-from whorl.server.hooks import EmbeddedKeeper, Keeper
-from whorl.server.listen import Bound
-from whorl.server.malformed import Malformed
+from whorl.server.factory import ConnectionFactory, require_hosts, url_of
+from whorl.server.hooks import EmbeddedHooks, ServerHooks
+from whorl.server.listen import ListenSocket
+from whorl.server.malformed import MalformedReporter
+from whorl.server.run import run_server
 from whorl.server.signals import ExitSignals
 from whorl.server.sweep import Sweep
 from whorl.tls.certificates import Certificates
 from whorl.wire.websocket.deflate import DeflateSettings
 
-__all__ = ["Server"]
+__all__ = ["Server", "serve_config"]
 
 Result = TypeVar("Result")
 
@@ -71,9 +72,9 @@ class Server:
         exit_status: of the process, once `serve` has returned: 0, or 1 where the application failed in its shutdown.
     """
 
-    def __init__(self, config: Config, keeper: Keeper | None = None) -> None:
+    def __init__(self, config: Config, keeper: ServerHooks | None = None) -> None:
         self.config = config
-        self._keeper = keeper or EmbeddedKeeper()
+        self._keeper = keeper or EmbeddedHooks()
         self.started: bool = False
         self.urls: list[str] = []
         self.ready: Future[None] = Future()
@@ -90,7 +91,7 @@ class Server:
         self._force_exit = False
         self._background: InTask | InThread | None = None
         self._app_context: AppContext | None = None
-        self._bounds: list[Bound] = []
+        self._bounds: list[ListenSocket] = []
         self._keeper.adopt(self)
 
     @property
@@ -220,11 +221,9 @@ class Server:
         Raises:
             WhorlError: the server could not start.
         """
-        from whorl.server.run import run_server  # it imports this module
-
         run_server(self, self._keeper)
 
-    async def serve(self, made: MadeLoop | None = None) -> None:
+    async def serve(self, made: LoopInfo | None = None) -> None:
         """Serve until asked to leave.
 
         Args:
@@ -240,7 +239,7 @@ class Server:
         self._hurry = loop.create_future()
         if self._should_exit:
             self._note_exit()
-        made = made or MadeLoop.of(loop)
+        made = made or LoopInfo.of(loop)
         token = SHUTDOWN.set(self.shutdown)
         try:
             await self._serve(made)
@@ -256,7 +255,7 @@ class Server:
         if not self.ready.done():
             self.ready.set_exception(error)
 
-    async def _serve(self, made: MadeLoop) -> None:
+    async def _serve(self, made: LoopInfo) -> None:
         logs.configure(self.config)
         self._keeper.configured(self)
         if self.config.speaks_tls:
@@ -273,7 +272,7 @@ class Server:
             self._loop = None
             self.let_go()
 
-    async def _serve_bound(self, made: MadeLoop, bounds: list[Bound]) -> None:
+    async def _serve_bound(self, made: LoopInfo, bounds: list[ListenSocket]) -> None:
         config = self.config
         if config.env_file is not None:
             load_env_file(config.env_file)
@@ -317,14 +316,14 @@ class Server:
             raise LeftEarly
         return task.result()
 
-    async def _accept(self, made: MadeLoop, bounds: list[Bound], context: ServerContext, name: str) -> None:
+    async def _accept(self, made: LoopInfo, bounds: list[ListenSocket], context: ServerContext, name: str) -> None:
         assert self._leave is not None
         assert self._hurry is not None
         config = self.config
         certificates = self._certificates
-        entrances = Entrances(made, context, config, certificates)
+        entrances = ConnectionFactory(made, context, config, certificates)
         acceptor = Acceptor(made, bounds, entrances.connector, config.backlog, context.batch, self.logger)
-        malformed = Malformed(entrances.tally, self.logger, context.websocket_limits is not None)
+        malformed = MalformedReporter(entrances.tally, self.logger, context.websocket_limits is not None)
         looks: list[Callable[[], None]] = [
             malformed.look,
             partial(self._leave_if_deaf, acceptor),
@@ -391,7 +390,7 @@ class Server:
             if task.cancelled() or not task.result():
                 self.exit_status = SHUTDOWN_FAILED_STATUS
 
-    def _build_context(self, made: MadeLoop, app: Any, state: dict[str, Any] | None) -> ServerContext:
+    def _build_context(self, made: LoopInfo, app: Any, state: dict[str, Any] | None) -> ServerContext:
         """Put together what connections share, from the configuration: each layer gets only its part."""
         config = self.config
         loop = asyncio.get_running_loop()
@@ -429,3 +428,24 @@ def websocket_limits(config: Config) -> WebSocketLimits | None:
     return WebSocketLimits(
         config.ws_max_size, config.ws_max_queue, DeflateSettings() if config.ws_per_message_deflate else None
     )
+
+
+def serve_config(config: Config, keeper: ServerHooks | None = None) -> int:
+    """Serve until told to stop.
+
+    Args:
+        config: what the user asked for.
+        keeper: who keeps the server; without one it keeps itself.
+
+    Returns:
+        The exit status of the process: 0 after an orderly end, 1 where the application failed in its shutdown. Where
+        the user lost patience, or something of the application's cannot be ended, the process ends here, and this does
+        not return.
+
+    Raises:
+        WhorlError: the server could not start.
+    """
+    keeper = keeper or ServerHooks()
+    server = Server(config, keeper)
+    run_server(server, keeper)
+    return server.exit_status

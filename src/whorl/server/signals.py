@@ -18,7 +18,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from whorl.loops.made import MadeLoop
+from whorl.loops.loop_info import LoopInfo
 
 __all__ = ["REPEAT_SECONDS", "ExitSignals", "handled", "ignore", "installed"]
 
@@ -56,7 +56,7 @@ class ExitSignals:
 
 @contextmanager
 def handled(
-    leave: Callable[[str], bool], made: MadeLoop, names: Iterable[str], others: Mapping[str, Callable[[], None]]
+    leave: Callable[[str], bool], made: LoopInfo, names: Iterable[str], others: Mapping[str, Callable[[], None]]
 ) -> Iterator[None]:
     """Handle signals, and put the old handlers back afterwards.
 

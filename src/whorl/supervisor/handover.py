@@ -17,7 +17,7 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from whorl.config import Config
-from whorl.server.listen import Bound, bind
+from whorl.server.listen import ListenSocket, bind
 from whorl.supervisor.channel import FROM_NEW_SERVER, Channel, Word
 
 __all__ = ["Handover", "Inheritance"]
@@ -39,7 +39,7 @@ class Handover:
     channel: Channel
 
     @classmethod
-    def start(cls, config: Config, bounds: Sequence[Bound], directory: str) -> Handover:
+    def start(cls, config: Config, bounds: Sequence[ListenSocket], directory: str) -> Handover:
         """Start the command line of this process again.
 
         Args:
@@ -87,11 +87,11 @@ class Inheritance:
         line: the socket that leads to that one.
         places: where that one listens.
         bounds: its sockets, whose paths are still its own.
-        inodes: of each of these a Unix socket's path, as `Bound` has it.
+        inodes: of each of these a Unix socket's path, as `ListenSocket` has it.
     """
 
     def __init__(
-        self, line: socket.socket, places: str, bounds: list[Bound], inodes: list[tuple[int, int] | None]
+        self, line: socket.socket, places: str, bounds: list[ListenSocket], inodes: list[tuple[int, int] | None]
     ) -> None:
         self._channel = Channel(line, {})
         self._places = places
@@ -111,16 +111,16 @@ class Inheritance:
         letter = json.loads(text)
         if environment.get("WATCHDOG_PID") == str(os.getppid()):
             environment["WATCHDOG_PID"] = str(os.getpid())  # the service manager will want to hear this process
-        bounds: list[Bound] = []
+        bounds: list[ListenSocket] = []
         inodes: list[tuple[int, int] | None] = []
         for descriptor, url, inherited, inode, leads_to in letter["sockets"]:
             os.set_inheritable(descriptor, False)
-            bounds.append(Bound(socket.socket(fileno=descriptor), url, inherited, None, leads_to))
+            bounds.append(ListenSocket(socket.socket(fileno=descriptor), url, inherited, None, leads_to))
             inodes.append(None if inode is None else (inode[0], inode[1]))
         os.set_inheritable(letter["line"], False)
         return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds, inodes)
 
-    def bind(self, config: Config) -> list[Bound]:
+    def bind(self, config: Config) -> list[ListenSocket]:
         """The sockets of the server before, if this one is to listen in the same places; else new ones."""
         if places_of(config) == self._places:
             return self._bounds

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from whorl.config import Config
-from whorl.server.listen import Bound
+from whorl.server.listen import ListenSocket
 from whorl.supervisor.program import Program
 
 __all__ = ["Letter", "Place"]
@@ -36,14 +36,14 @@ class Place:
     leads_to: int | None = None
 
     @classmethod
-    def of(cls, bound: Bound) -> Place:
+    def of(cls, bound: ListenSocket) -> Place:
         """The place of a socket that this process has bound, or has inherited itself."""
         return cls(bound.handle.fileno(), bound.url, bound.inherited, bound.leads_to)
 
-    def take(self) -> Bound:
+    def take(self) -> ListenSocket:
         """The socket, in the process that inherited it. Others have it too, and what waits in its queue is theirs when
         one leaves."""
-        return Bound(socket.socket(fileno=self.descriptor), self.url, inherited=True, leads_to=self.leads_to)
+        return ListenSocket(socket.socket(fileno=self.descriptor), self.url, inherited=True, leads_to=self.leads_to)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from whorl.config import Config
 from whorl.errors import StartError, WhorlError
 from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
-from whorl.server.run import serve_config
+from whorl.server.server import serve_config
 from whorl.supervisor.channel import Word
 from whorl.supervisor.frozen import VARIABLE
 from whorl.supervisor.letter import Letter

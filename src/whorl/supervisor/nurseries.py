@@ -17,7 +17,7 @@ from functools import partial
 from whorl.config import Config
 from whorl.errors import StartError
 from whorl.observe.logs import ERROR_LOGGER
-from whorl.server.listen import Bound
+from whorl.server.listen import ListenSocket
 from whorl.supervisor.kinship import adopt_orphans
 from whorl.supervisor.letter import Letter
 from whorl.supervisor.nursery import Nursery, Ward
@@ -39,7 +39,7 @@ class Nurseries(Source):
         StartError: the kernel does not give away other processes' children.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound], selector: selectors.BaseSelector) -> None:
+    def __init__(self, config: Config, bounds: list[ListenSocket], selector: selectors.BaseSelector) -> None:
         super().__init__(config, bounds)
         try:
             adopt_orphans()

@@ -22,9 +22,8 @@ from typing import Any
 from whorl.config import Config
 from whorl.observe import logs
 from whorl.platform import HERE
-from whorl.server.hooks import Keeper
-from whorl.server.listen import Bound
-from whorl.server.server import Server
+from whorl.server.hooks import HookedServer, ServerHooks
+from whorl.server.listen import ListenSocket
 from whorl.supervisor.channel import TO_WORKER, MalformedMessage, Word, decode, encode
 from whorl.supervisor.letter import Letter
 
@@ -90,7 +89,7 @@ class Line:
                     logging.getLogger(logs.ERROR_LOGGER).error("a malformed message from the parent: %s", error)
 
 
-class Reporter(Keeper):
+class Reporter(ServerHooks):
     """A worker's keeper: its parent, on the other end of the line.
 
     Args:
@@ -106,39 +105,39 @@ class Reporter(Keeper):
     def __init__(self, letter: Letter, line: Line) -> None:
         self._letter = letter
         self._line = line
-        self._bounds: list[Bound] = []
+        self._bounds: list[ListenSocket] = []
         self.say = line.say
 
     # The server's side
 
-    def adopt(self, server: Server) -> None:
+    def adopt(self, server: HookedServer) -> None:
         threading.Thread(target=self._listen, args=(server,), name="whorl supervisor", daemon=True).start()
 
-    def bind(self, config: Config) -> list[Bound]:
+    def bind(self, config: Config) -> list[ListenSocket]:
         self._bounds = [place.take() for place in self._letter.places]
         return self._bounds
 
-    def started(self, server: Server, name: str, loop: str) -> None:
+    def started(self, server: HookedServer, name: str, loop: str) -> None:
         self.say(Word.READY, name, loop, server.urls)
         self._beat(server, asyncio.get_running_loop())
 
-    def draining(self, server: Server) -> None:
+    def draining(self, server: HookedServer) -> None:
         self.say(Word.DRAINING)
 
-    def limit_reached(self, server: Server) -> None:
+    def limit_reached(self, server: HookedServer) -> None:
         self.say(Word.SPENT, "limit_max_requests is reached")
 
-    def stopped(self, server: Server) -> None:
+    def stopped(self, server: HookedServer) -> None:
         server.logger.debug("worker %d has stopped", self._letter.number)
 
-    def _beat(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+    def _beat(self, server: HookedServer, loop: asyncio.AbstractEventLoop) -> None:
         """Say that the loop turns, now and from now on."""
         self._line.hint(Word.ALIVE, server.requests, resident_bytes())
         loop.call_later(self._letter.beat_seconds, self._beat, server, loop)
 
     # The parent's side, in a thread
 
-    def _listen(self, server: Server) -> None:
+    def _listen(self, server: HookedServer) -> None:
         main = threading.main_thread().ident
         assert main is not None
         while (heard := self._line.next()) is not None:
@@ -154,7 +153,7 @@ class Reporter(Keeper):
                 self._leave(server, word, *items)
         self._outlive(server)
 
-    def _leave(self, server: Server, word: Word, is_last: bool = True) -> None:
+    def _leave(self, server: HookedServer, word: Word, is_last: bool = True) -> None:
         """Leave at the parent's word.
 
         Args:
@@ -172,7 +171,7 @@ class Reporter(Keeper):
         if word is Word.NOW:
             server.force_exit = True
 
-    def _outlive(self, server: Server) -> None:
+    def _outlive(self, server: HookedServer) -> None:
         """The parent has died: finish what is under way and leave, by force if it takes too long."""
         self._leave(server, Word.STOP)
         patience_seconds = self._letter.patience_seconds

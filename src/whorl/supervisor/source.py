@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from math import inf
 
 from whorl.config import Config
-from whorl.server.listen import Bound
+from whorl.server.listen import ListenSocket
 from whorl.supervisor.letter import Letter, Place
 from whorl.supervisor.program import Program
 from whorl.supervisor.spread import Spread
@@ -35,7 +35,7 @@ class Source:
         patience_seconds: how long they may take to leave, None for as long as they like.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound]) -> None:
+    def __init__(self, config: Config, bounds: list[ListenSocket]) -> None:
         self.config = config
         self.directory = start_directory()
         self.patience_seconds = patience_of(config)

@@ -12,18 +12,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from whorl.server.listen.bound import Bound
+from whorl.server.listen.listen_socket import ListenSocket
 from whorl.server.listen.tcp import bind_address
 
 __all__ = ["Spread", "allow_siblings"]
 
 
-def is_dealt(bound: Bound) -> bool:
+def is_dealt(bound: ListenSocket) -> bool:
     """Whether workers can have their own beside it: Unix sockets cannot, and what somebody else made is his."""
     return not bound.is_unix and not bound.inherited
 
 
-def allow_siblings(bounds: Sequence[Bound]) -> None:
+def allow_siblings(bounds: Sequence[ListenSocket]) -> None:
     """Let other sockets of this user be bound beside these."""
     for bound in bounds:
         if is_dealt(bound):
@@ -40,12 +40,12 @@ class Spread:
 
     __slots__ = ("_bounds", "_has_queues", "_own")
 
-    def __init__(self, bounds: Sequence[Bound], has_queues: bool) -> None:
+    def __init__(self, bounds: Sequence[ListenSocket], has_queues: bool) -> None:
         self._bounds = bounds
         self._has_queues = has_queues
-        self._own: dict[int, list[Bound]] = {}
+        self._own: dict[int, list[ListenSocket]] = {}
 
-    def of(self, number: int) -> Sequence[Bound]:
+    def of(self, number: int) -> Sequence[ListenSocket]:
         """Those of the post with this number; they are made when it asks for the first time.
 
         Raises:
@@ -75,7 +75,7 @@ class Spread:
             self.drop(number)
 
 
-def sibling(bound: Bound) -> Bound:
+def sibling(bound: ListenSocket) -> ListenSocket:
     """Another socket of the same address, with the same options."""
     handle = bound.handle
     made = bind_address(handle.family, handle.getsockname(), bound.is_dual_stack, beside=True)

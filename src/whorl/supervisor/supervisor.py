@@ -25,7 +25,7 @@ from time import monotonic
 from whorl.config import Config
 from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.observe import logs
-from whorl.server.listen import Bound, bind
+from whorl.server.listen import ListenSocket, bind
 from whorl.server.signals import ExitSignals
 from whorl.supervisor.channel import Word
 from whorl.supervisor.cores import available_cores
@@ -78,7 +78,9 @@ class Supervisor:
         inheritance: what a server before this one has left to it, None if there was none.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound], count: int, inheritance: Inheritance | None = None) -> None:
+    def __init__(
+        self, config: Config, bounds: list[ListenSocket], count: int, inheritance: Inheritance | None = None
+    ) -> None:
         self.config = config
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
         self._bounds = bounds

@@ -20,7 +20,7 @@ from whorl.config import Config
 from whorl.config.tls_words import TableOfCertificate
 from whorl.errors import StartError
 from whorl.tls.certificate import Certificate, check_is_certificate, examine, load
-from whorl.tls.made_up import made_up
+from whorl.tls.self_signed import made_up
 
 __all__ = ["PROTOCOLS", "Contexts", "make_contexts"]
 

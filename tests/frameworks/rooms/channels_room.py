@@ -18,7 +18,7 @@ settings.configure(
 urlpatterns: list[object] = []
 
 
-class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
+class FdBudget(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def connect(self) -> None:
         self.name = self.scope["url_route"]["kwargs"]["name"]
         if self.name == "closed":
@@ -44,4 +44,4 @@ class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 http = get_asgi_application()
-app = ProtocolTypeRouter({"http": http, "websocket": URLRouter([re_path(r"^room/(?P<name>\w+)$", Room.as_asgi())])})
+app = ProtocolTypeRouter({"http": http, "websocket": URLRouter([re_path(r"^room/(?P<name>\w+)$", FdBudget.as_asgi())])})

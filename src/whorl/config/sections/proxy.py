@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whorl.config.proxy_words import HostPatterns, TrustedPeers
+from whorl.config.proxy_words import HostPatterns, TrustedPeerList
 from whorl.config.setting import setting
 from whorl.config.words import Choice
 
@@ -21,7 +21,7 @@ class ProxySettings:
     forwarded_allow_ips: tuple[str, ...] = setting(
         "Proxy",
         ("127.0.0.1", "::1"),
-        TrustedPeers(),
+        TrustedPeerList(),
         "Believe what these peers say of the client they serve: addresses, networks, unix, or *.",
         why="A proxy on this machine is the usual case; others could be anybody.",
     )

@@ -11,8 +11,8 @@ import os
 from whorl.config import Config
 from whorl.config.places import DescriptorPlace, Place, TcpPlace, UnixPlace
 from whorl.errors import StartError
-from whorl.server.listen.bound import Bound
 from whorl.server.listen.inherited import activated, inherit
+from whorl.server.listen.listen_socket import ListenSocket
 from whorl.server.listen.redirect import bind_redirects
 from whorl.server.listen.tcp import bind_tcp
 from whorl.server.listen.unix import bind_unix
@@ -23,7 +23,7 @@ NOTHING_ASKED = Config(None).places
 """What a configuration that does not say where comes to. Only then are systemd's sockets taken."""
 
 
-def bind(config: Config) -> list[Bound]:
+def bind(config: Config) -> list[ListenSocket]:
     """Bind everything that the configuration asks for; if it asks for nothing, take what systemd has bound.
 
     Raises:
@@ -32,7 +32,7 @@ def bind(config: Config) -> list[Bound]:
     places: tuple[Place, ...] = config.places
     if places == NOTHING_ASKED:
         places = tuple(map(DescriptorPlace, activated(os.environ))) or places
-    bounds: list[Bound] = []
+    bounds: list[ListenSocket] = []
     try:
         for place in places:
             bounds += bind_place(place)
@@ -45,7 +45,7 @@ def bind(config: Config) -> list[Bound]:
     return bounds
 
 
-def bind_place(place: Place) -> list[Bound]:
+def bind_place(place: Place) -> list[ListenSocket]:
     """Bind one place. A host name may stand for several addresses."""
     match place:
         case TcpPlace(host, port):

@@ -1,7 +1,7 @@
-"""A listener whose connections are served by a `Poller` of ours (listen(2), accept(2)).
+"""A listener whose connections are served by Whorl's own poller (listen(2), accept(2)).
 
-A connection is accepted, has its protocol and its `Wire`, and is waited for, all at once: no task, no second turn of
-the loop, in which it could be lost. Called by `acceptor`.
+A connection is accepted, gets its protocol and its transport, and is registered, all in one callback: with a task or a
+second iteration in between, it could be lost.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 from whorl.net.epoll import READABLE, Poller
-from whorl.net.epoll_transport import Wire
+from whorl.net.epoll_transport import EpollTransport
 from whorl.observe.failures import bug
-from whorl.server.complaints import DIED_BEFORE
+from whorl.server.exception_handler import DIED_BEFORE
 from whorl.server.listen.loop_listener import PAUSE_SECONDS
 
-__all__ = ["PolledListener", "take_in"]
+__all__ = ["EpollListener", "take_in"]
 
 
-class PolledListener:
+class EpollListener:
     """Accepts connections from now on until `close`.
 
     Args:
@@ -101,7 +101,7 @@ def take_in(
         client.setblocking(False)
         if not is_unix:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        Wire(poller, client, peername, protocol).start()
+        EpollTransport(poller, client, peername, protocol).start()
     except OSError:  # it has left meanwhile
         client.close()
     except Exception as error:

@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 
 from whorl.errors import StartError
 from whorl.platform import HERE
-from whorl.server.listen.bound import Bound, url_of
+from whorl.server.listen.listen_socket import ListenSocket, url_of
 
 __all__ = ["activated", "inherit"]
 
@@ -48,7 +48,7 @@ def activated(environment: MutableMapping[str, str]) -> list[int]:
     return descriptors
 
 
-def inherit(descriptor: int) -> Bound:
+def inherit(descriptor: int) -> ListenSocket:
     """Take a listening socket that the parent process left open."""
     if not HERE.has_inherited_sockets:
         raise StartError("no socket can be inherited as a file descriptor on Windows: give --host and --port")
@@ -67,4 +67,4 @@ def inherit(descriptor: int) -> Bound:
         raise StartError(
             f"file descriptor {descriptor} is a socket that was not bound: bind it before it is handed over"
         )
-    return Bound(handle, f"fd:{descriptor} {url_of(name)}".rstrip(), inherited=True)
+    return ListenSocket(handle, f"fd:{descriptor} {url_of(name)}".rstrip(), inherited=True)

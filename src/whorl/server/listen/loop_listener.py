@@ -53,7 +53,7 @@ class Listener:
         self._handle = handle
         self._connect = connect
         self._logger = logger
-        TwinFilter.install(loop)
+        ProactorAcceptFilter.install(loop)
         handle.listen(backlog)
         self._task = loop.create_task(self._accept())
         self._task.add_done_callback(lambda _: handle.close())
@@ -91,7 +91,7 @@ class Listener:
             await asyncio.sleep(0)
 
 
-class TwinFilter:
+class ProactorAcceptFilter:
     """An exception handler for a loop: it drops one complaint, and passes on all others.
 
     The Proactor awaits each accept a second time, in a task of its own that nobody awaits. When a client leaves too

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whorl.errors import StartError
-from whorl.server.listen.bound import Bound
+from whorl.server.listen.listen_socket import ListenSocket
 from whorl.server.listen.tcp import bind_address, why_not
 
 __all__ = ["bind_redirects"]
 
 
-def bind_redirects(bounds: Sequence[Bound], port: int) -> list[Bound]:
+def bind_redirects(bounds: Sequence[ListenSocket], port: int) -> list[ListenSocket]:
     """Find the sockets that redirect among those that were handed over, or bind them.
 
     Args:
@@ -38,7 +38,7 @@ def bind_redirects(bounds: Sequence[Bound], port: int) -> list[Bound]:
     own = {bound.handle.getsockname()[0]: bound for bound in reversed(serving) if not bound.inherited}
     if not found and not own:
         raise StartError(f"none of the sockets that were handed over has port {port} (redirect_http): add one that has")
-    made: list[Bound] = []
+    made: list[ListenSocket] = []
     try:
         for bound in reversed(own.values()):
             made.append(beside(bound, port or (made[0].port if made else 0)))
@@ -49,7 +49,7 @@ def bind_redirects(bounds: Sequence[Bound], port: int) -> list[Bound]:
     return made
 
 
-def beside(bound: Bound, port: int) -> Bound:
+def beside(bound: ListenSocket, port: int) -> ListenSocket:
     """Another port of the same address, which leads to this one."""
     host, leads_to, *more = bound.handle.getsockname()
     if port == leads_to:

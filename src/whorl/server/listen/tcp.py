@@ -11,7 +11,7 @@ from typing import Any
 
 from whorl.errors import StartError
 from whorl.platform import claim_address
-from whorl.server.listen.bound import Bound, url_of
+from whorl.server.listen.listen_socket import ListenSocket, url_of
 
 __all__ = ["bind_address", "bind_tcp", "why_not"]
 
@@ -19,7 +19,7 @@ __all__ = ["bind_address", "bind_tcp", "why_not"]
 PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
-def bind_tcp(host: str, port: int) -> list[Bound]:
+def bind_tcp(host: str, port: int) -> list[ListenSocket]:
     """Bind every address that a host name stands for; `::` takes IPv4 along.
 
     Args:
@@ -27,7 +27,7 @@ def bind_tcp(host: str, port: int) -> list[Bound]:
         port: 0 for a free one, the same for all addresses.
     """
     host = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")
-    bounds: list[Bound] = []
+    bounds: list[ListenSocket] = []
     try:
         for family, address in addresses(host, port):
             wanted = (address[0], bounds[0].handle.getsockname()[1], *address[2:]) if bounds and not port else address
@@ -50,7 +50,7 @@ def addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[An
 
 def bind_address(
     family: socket.AddressFamily | int, address: tuple[Any, ...], dual_stack: bool, beside: bool = False
-) -> Bound:
+) -> ListenSocket:
     """Bind one TCP address.
 
     Args:
@@ -74,7 +74,7 @@ def bind_address(
     except BaseException:
         handle.close()
         raise
-    return Bound(handle, url_of(handle.getsockname()))
+    return ListenSocket(handle, url_of(handle.getsockname()))
 
 
 def notice_the_vanished(handle: socket.socket) -> None:

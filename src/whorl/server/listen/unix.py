@@ -10,12 +10,12 @@ import socket
 import stat
 
 from whorl.errors import StartError
-from whorl.server.listen.bound import Bound
+from whorl.server.listen.listen_socket import ListenSocket
 
 __all__ = ["bind_unix"]
 
 
-def bind_unix(path: str, mode: int) -> Bound:
+def bind_unix(path: str, mode: int) -> ListenSocket:
     """Bind a Unix socket.
 
     Args:
@@ -34,7 +34,7 @@ def bind_unix(path: str, mode: int) -> Bound:
             raise StartError(f"the path of the Unix socket is too long for the system: {path}") from None
         raise StartError(f"the Unix socket {path} cannot be made: {error.strerror or error}") from None
     status = os.stat(path)
-    bound = Bound(handle, f"unix:{path}", inode=(status.st_dev, status.st_ino))
+    bound = ListenSocket(handle, f"unix:{path}", inode=(status.st_dev, status.st_ino))
     # Nobody can connect before it listens, so there is no moment with the wrong mode.
     os.chmod(path, mode)
     return bound

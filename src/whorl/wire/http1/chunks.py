@@ -40,7 +40,7 @@ CHUNK_EXTENSIONS_BYTES: Final = 16 * 1024
 
 
 # So many are read at once: a read of the socket holds 16,000 of one byte.
-MOST_CHUNKS: Final = 256
+MAX_CHUNKS: Final = 256
 
 
 class ChunkedBody:
@@ -96,7 +96,7 @@ class ChunkedBody:
         while True:
             part = self._part
             if part is Part.SIZE:
-                if len(pieces) == MOST_CHUNKS:
+                if len(pieces) == MAX_CHUNKS:
                     self.is_stopped = True
                     break
                 end = self._line_end(buffer, at, CHUNK_LINE_BYTES)

@@ -5,7 +5,7 @@ a loop class, or one that returns another function that makes the loop. `make_lo
 that exactly one loop is made: the one that serves. Which loop it is, is read from its class and not from what was
 typed, because somebody may have wrapped it.
 
-Called by `choice`, and by the server for a loop that was running before Whorl came (`MadeLoop.of`).
+Called by `choice`, and by the server for a loop that was running before Whorl came (`LoopInfo.of`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from whorl.errors import ConfigError
 from whorl.loops.registry import ASYNCIO, KNOWN, UVLOOP, Feature, KnownLoop, one_line, version
 from whorl.platform import HERE, Platform
 
-__all__ = ["MadeLoop", "make_loop"]
+__all__ = ["LoopInfo", "make_loop"]
 
 MOST_HOPS = 2
 """A function may return a callable that makes the loop; a longer chain is a mistake."""
@@ -35,7 +35,7 @@ REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class MadeLoop:
+class LoopInfo:
     """A loop, not running yet unless it was somebody else's, and what is known of it.
 
     Args:
@@ -53,7 +53,7 @@ class MadeLoop:
     @classmethod
     def of(
         cls, loop: asyncio.AbstractEventLoop, reason: str = "already running", platform: Platform = HERE
-    ) -> MadeLoop:
+    ) -> LoopInfo:
         """Recognises a loop by its class, or by the nearest base class that belongs to a known loop."""
         by_name = {known.name: known for known in KNOWN}
         # Every loop inherits from AbstractEventLoop, which says nothing about it.

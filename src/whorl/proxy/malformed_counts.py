@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Tally"]
+__all__ = ["MalformedCounts"]
 
 
 @dataclass(slots=True)
-class Tally:
+class MalformedCounts:
     """What came so far.
 
     Attributes:

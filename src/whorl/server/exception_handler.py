@@ -15,7 +15,7 @@ from typing import Any
 
 from whorl.server.listen.loop_listener import EXHAUSTED, PAUSE_SECONDS
 
-__all__ = ["Complaints"]
+__all__ = ["LoopExceptionHandler"]
 
 # accept(2), "Error handling": errors of the network that wait on the new connection. They count as "try again".
 DIED_BEFORE = frozenset(
@@ -29,7 +29,7 @@ DIED_BEFORE = frozenset(
 ACCEPTING = "_accept_connection"
 
 
-class Complaints:
+class LoopExceptionHandler:
     """An exception handler for a loop.
 
     Args:

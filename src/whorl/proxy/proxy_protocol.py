@@ -4,7 +4,7 @@
     PROXY TCP4 192.0.2.1 198.51.100.1 4711 443 CRLF        version 1
     signature, 0x21, family, length, addresses, TLVs       version 2
 
-`read_preamble` takes the octets that have come so far, and gives an `Introduction` once all of it is there. It stands
+`read_preamble` takes the octets that have come so far, and gives an `ProxyHeader` once all of it is there. It stands
 before TLS and before HTTP alike, and knows neither. Called by `transport.introduced`.
 """
 
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
-from whorl.proxy.trust import read_address
+from whorl.proxy.trusted_peers import read_address
 
-__all__ = ["LONGEST_BYTES", "Introduction", "MalformedPreamble", "NoPreamble", "read_preamble"]
+__all__ = ["LONGEST_BYTES", "MalformedProxyHeader", "NoPreamble", "ProxyHeader", "read_preamble"]
 
 SIGNATURE_1 = b"PROXY "
 SIGNATURE_2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -46,12 +46,12 @@ class NoPreamble(Exception):
     """What came is something else."""
 
 
-class MalformedPreamble(Exception):
+class MalformedProxyHeader(Exception):
     """What came is meant to be a preamble, and is none. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
+class ProxyHeader:
     """What a proxy says of the connection that it passes on.
 
     Attributes:
@@ -71,7 +71,7 @@ class Introduction:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def read_preamble(octets: bytes) -> Introduction | None:
+def read_preamble(octets: bytes) -> ProxyHeader | None:
     """Read a preamble.
 
     Args:
@@ -82,7 +82,7 @@ def read_preamble(octets: bytes) -> Introduction | None:
 
     Raises:
         NoPreamble: these octets begin something else.
-        MalformedPreamble: they will never be a valid one.
+        MalformedProxyHeader: they will never be a valid one.
     """
     if octets[:1] == SIGNATURE_1[:1]:
         return read_version_1(octets)
@@ -91,22 +91,22 @@ def read_preamble(octets: bytes) -> Introduction | None:
     return read_version_2(octets) if len(octets) >= HEAD_2_BYTES else None
 
 
-def read_version_1(octets: bytes) -> Introduction | None:
+def read_version_1(octets: bytes) -> ProxyHeader | None:
     """One line of text (section 2.1)."""
     if not octets.startswith(SIGNATURE_1[: len(octets)]):
         raise NoPreamble
     end = octets.find(b"\r\n", 0, LONGEST_1_BYTES)
     if end < 0:
         if len(octets) >= LONGEST_1_BYTES:
-            raise MalformedPreamble("the line is too long")
+            raise MalformedProxyHeader("the line is too long")
         return None
     words = octets[:end].decode("latin-1").split(" ")
     if words[1] == "UNKNOWN":
-        return Introduction(end + 2, 1)
+        return ProxyHeader(end + 2, 1)
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
-        raise MalformedPreamble("the line is not a family, two addresses and two ports")
+        raise MalformedProxyHeader("the line is not a family, two addresses and two ports")
     _, family, source, destination, source_port, destination_port = words
-    return Introduction(
+    return ProxyHeader(
         end + 2, 1, text_address(family, source, source_port), text_address(family, destination, destination_port)
     )
 
@@ -116,36 +116,36 @@ def text_address(family: str, host: str, port: str) -> Address:
     valid = port.isascii() and port.isdigit() and len(port) <= 5 and (port == "0" or port[0] != "0")
     address = read_address(host) if "%" not in host else None
     if not valid or int(port) > 65535 or address is None or (":" in host) is not (family == "TCP6"):
-        raise MalformedPreamble("an address or a port is none")
+        raise MalformedProxyHeader("an address or a port is none")
     return str(address), int(port)
 
 
-def read_version_2(octets: bytes) -> Introduction | None:
+def read_version_2(octets: bytes) -> ProxyHeader | None:
     """Binary (section 2.2)."""
     version, command, family = octets[12] >> 4, octets[12] & 15, octets[13]
     if version != 2 or command > PROXIED:
-        raise MalformedPreamble("the version or the command is unknown")
+        raise MalformedProxyHeader("the version or the command is unknown")
     length_bytes = HEAD_2_BYTES + int.from_bytes(octets[14:16], "big")
     if length_bytes > LONGEST_BYTES:
-        raise MalformedPreamble("it is too long")
+        raise MalformedProxyHeader("it is too long")
     if len(octets) < length_bytes:
         return None
     octets = octets[:length_bytes]
     if command == LOCAL or family == UNSPECIFIED:
-        return Introduction(length_bytes, 2)
+        return ProxyHeader(length_bytes, 2)
     if family not in FAMILIES:
-        raise MalformedPreamble("the family or the transport is unknown")
+        raise MalformedProxyHeader("the family or the transport is unknown")
     size, port_size = FAMILIES[family]
     at = HEAD_2_BYTES + 2 * (size + port_size)
     if at > length_bytes:
-        raise MalformedPreamble("the addresses are cut short")
+        raise MalformedProxyHeader("the addresses are cut short")
     source = destination = None
     if port_size:
         halves = octets[HEAD_2_BYTES : HEAD_2_BYTES + size], octets[HEAD_2_BYTES + size : HEAD_2_BYTES + 2 * size]
         ports = int.from_bytes(octets[at - 4 : at - 2], "big"), int.from_bytes(octets[at - 2 : at], "big")
         source, destination = ((plain(half), port) for half, port in zip(halves, ports, strict=True))
     facts, over_tls = read_facts(octets, at)
-    return Introduction(length_bytes, 2, source, destination, over_tls, facts)
+    return ProxyHeader(length_bytes, 2, source, destination, over_tls, facts)
 
 
 def plain(packed: bytes) -> str:
@@ -162,7 +162,7 @@ def read_facts(octets: bytes, start: int) -> tuple[dict[str, Any], bool]:
             facts[NAMES[kind]] = content
         elif kind == SSL:
             if len(content) < SSL_HEAD_BYTES:
-                raise MalformedPreamble("a TLV is cut short")
+                raise MalformedProxyHeader("a TLV is cut short")
             over_tls = bool(content[0] & CLIENT_SSL)
             facts["tls_client_verified"] = content[0] > CLIENT_SSL and not any(content[1:SSL_HEAD_BYTES])
             for part, _, value in type_length_values(content, SSL_HEAD_BYTES, len(content)):
@@ -171,10 +171,10 @@ def read_facts(octets: bytes, start: int) -> tuple[dict[str, Any], bool]:
         elif kind == CRC32C:
             # One at most: each reads the whole preamble, and a thousand fit into it.
             if has_checksum:
-                raise MalformedPreamble("there are two checksums")
+                raise MalformedProxyHeader("there are two checksums")
             has_checksum = True
             if len(content) != 4 or crc32c(octets[:at] + bytes(4) + octets[at + 4 :]) != int.from_bytes(content, "big"):
-                raise MalformedPreamble("the checksum is wrong")
+                raise MalformedProxyHeader("the checksum is wrong")
         elif kind != NOOP:
             facts.setdefault("tlvs", []).append((kind, content))
     return facts, over_tls
@@ -185,7 +185,7 @@ def type_length_values(octets: bytes, at: int, end: int) -> Iterator[tuple[int, 
     while at < end:
         size = int.from_bytes(octets[at + 1 : at + 3], "big")
         if at + 3 + size > end:
-            raise MalformedPreamble("a TLV is cut short")
+            raise MalformedProxyHeader("a TLV is cut short")
         yield octets[at], at + 3, octets[at + 3 : at + 3 + size]
         at += 3 + size
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["EVERYBODY", "UNIX", "Address", "Trust", "read_address"]
+__all__ = ["ANY", "UNIX", "Address", "TrustedPeers", "read_address"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-EVERYBODY = "*"
+ANY = "*"
 UNIX = "unix"
 
 # ::ffff:0:0/96 is where IPv6 has the addresses of IPv4.
@@ -37,7 +37,7 @@ def read_address(text: str) -> Address | None:
     return address
 
 
-class Trust:
+class TrustedPeers:
     """The peers that are believed.
 
     Args:
@@ -55,9 +55,9 @@ class Trust:
 
     def __init__(self, words: Iterable[str]) -> None:
         listed = set(words)
-        self.everybody = EVERYBODY in listed
+        self.everybody = ANY in listed
         self.unix = self.everybody or UNIX in listed
-        networks = [unmapped(ip_network(word)) for word in listed - {EVERYBODY, UNIX}]
+        networks = [unmapped(ip_network(word)) for word in listed - {ANY, UNIX}]
         self._addresses = {network.network_address for network in networks if network.num_addresses == 1}
         self._networks = [network for network in networks if network.num_addresses > 1]
         self._known: dict[str, bool] = {}

@@ -12,7 +12,7 @@ from whorl.http.error import HttpError
 from whorl.http.grammar import check_host
 from whorl.proxy.node import Node
 
-__all__ = ["HIDDEN", "LONGEST_VALUE_BYTES", "MOST_HOPS", "Facts", "is_hidden", "read_host", "read_scheme"]
+__all__ = ["HIDDEN", "LONGEST_VALUE_BYTES", "MOST_HOPS", "ForwardedInfo", "is_hidden", "read_host", "read_scheme"]
 
 # Beyond these a list of hops is no list but work for us: it is malformed, or read no further.
 LONGEST_VALUE_BYTES = 4096
@@ -25,7 +25,7 @@ HIDDEN = "unknown"
 
 
 @dataclass(slots=True)
-class Facts:
+class ForwardedInfo:
     """What is believed. Whatever was not told, or cannot be believed, is left as it is here.
 
     Attributes:

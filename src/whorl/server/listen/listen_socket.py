@@ -10,13 +10,13 @@ import os
 import socket
 from dataclasses import dataclass
 
-__all__ = ["Bound", "url_of"]
+__all__ = ["ListenSocket", "url_of"]
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
 @dataclass(slots=True)
-class Bound:
+class ListenSocket:
     """A bound socket.
 
     Attributes:
