@@ -9,8 +9,8 @@ from queue import SimpleQueue
 
 import pytest
 
+from whorl.reload.file_filter import Wanted
 from whorl.reload.polling import poll
-from whorl.reload.wanted import Wanted
 
 PATIENCE_SECONDS = 20.0
 

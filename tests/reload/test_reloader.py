@@ -16,7 +16,7 @@ import pytest
 
 from tests.harness import Process, read_all, read_response, serve
 from tests.server.peer import Peer, close
-from tests.supervisor.workers import alive, children
+from tests.supervisor.processes import alive, children
 from whorl.server.drain import FRESH_SECONDS
 
 APP = """

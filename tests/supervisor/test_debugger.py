@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.harness import read_response, serve
-from tests.supervisor.workers import children, lines, send
+from tests.supervisor.processes import children, lines, send
 
 APP = "tests.supervisor.apps:app"
 HEALTHCHECK_SECONDS = 0.3

@@ -12,8 +12,8 @@ from time import monotonic
 import pytest
 
 from whorl.config import Config
-from whorl.supervisor.channel import FROM_WORKER, TO_WORKER, Channel, Word, decode, encode
-from whorl.supervisor.source import Source
+from whorl.supervisor.messages import FROM_WORKER, TO_WORKER, Channel, Word, decode, encode
+from whorl.supervisor.spawn import Source
 from whorl.supervisor.supervisor import Supervisor
 from whorl.supervisor.worker import Phase, Worker
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.harness import Process, serve
 from tests.supervisor.load import Load
-from tests.supervisor.workers import alive, ask, children, lines, until, wait_for
+from tests.supervisor.processes import alive, ask, children, lines, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"

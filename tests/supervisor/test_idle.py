@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Process, read_response, serve
-from tests.supervisor.workers import children
+from tests.supervisor.processes import children
 
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from tests.harness import Process, serve
 from tests.server.test_notify import heard
-from tests.supervisor.workers import ask, children, until, wait_for
+from tests.supervisor.processes import ask, children, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 PYTHON = ("sh", "-c", 'WATCHDOG_PID=$$ exec "$0" "$@"', sys.executable)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from whorl.supervisor.backoff import Backoff
-from whorl.supervisor.channel import (
+from whorl.supervisor.cpu_quota import available_cores
+from whorl.supervisor.handover import Handover
+from whorl.supervisor.messages import (
     FROM_FORK_SERVER,
     FROM_NEW_SERVER,
     FROM_WORKER,
@@ -25,8 +27,6 @@ from whorl.supervisor.channel import (
     decode,
     encode,
 )
-from whorl.supervisor.cores import available_cores
-from whorl.supervisor.handover import Handover
 
 
 class TestBackoff:

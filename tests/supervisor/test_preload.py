@@ -14,14 +14,14 @@ import pytest
 
 from tests.harness import Process, serve
 from tests.supervisor.load import Load
+from tests.supervisor.processes import alive, ask, children, lines, send, until, wait_for
 from tests.supervisor.test_handover import end, hand_over
-from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
 from whorl.config import Config
 from whorl.errors import ConfigError
 from whorl.platform import Platform
-from whorl.supervisor.channel import FROM_FORK_SERVER, Channel, Word, encode
 from whorl.supervisor.letter import Letter
-from whorl.supervisor.nursery import Nursery
+from whorl.supervisor.messages import FROM_FORK_SERVER, Channel, Word, encode
+from whorl.supervisor.preload.client import Nursery
 from whorl.supervisor.program import Program
 
 SOURCE = """

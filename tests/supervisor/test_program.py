@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT, Process, environment_here, read_response
-from tests.supervisor.workers import children, lines, until
+from tests.supervisor.processes import children, lines, until
 from whorl.supervisor.program import interpreter_options
 
 SEEN = """

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.harness import serve
 from tests.server.peer import TEXT, Peer, close, frame
 from tests.supervisor.load import Load
-from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
+from tests.supervisor.processes import alive, ask, children, lines, send, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"

@@ -23,7 +23,7 @@ import pytest
 from tests.harness import ROOT, Process, serve
 from tests.loops_here import LOOPS
 from tests.supervisor.network import Host, network, why_not
-from tests.supervisor.workers import until
+from tests.supervisor.processes import until
 
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
 # One loop in the short form: what differs by loop is how a process leaves, and test_replacement has that on each.
@@ -86,7 +86,7 @@ class Clients:
     """The load, in a namespace of its own.
 
     Args:
-        popen: the process (`tests.supervisor.clients`).
+        popen: the process (`tests.supervisor.load_process`).
     """
 
     def __init__(self, popen: subprocess.Popen[str]) -> None:
@@ -146,7 +146,7 @@ def test_a_rolling_deployment_loses_no_request(tmp_path: Path, loop: str) -> Non
         haproxy = hosts["proxy"].command("haproxy", "-db", "-q", "-f", str(tmp_path / "haproxy.cfg"))
         stack.enter_context(running(haproxy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         front = (hosts["proxy"].address, "8080")
-        load = hosts["clients"].command(sys.executable, "-m", "tests.supervisor.clients", *front)
+        load = hosts["clients"].command(sys.executable, "-m", "tests.supervisor.load_process", *front)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         clients = Clients(stack.enter_context(running(load, **pipes)))
         clients.wait_for({site.voice for site in sites})

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Process, serve
+from tests.supervisor.processes import ask, children, lines, until, wait_for
 from tests.supervisor.test_handover import end, hand_over
-from tests.supervisor.workers import ask, children, lines, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 STARTS = 200

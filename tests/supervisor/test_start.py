@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT, Process, environment_here, serve
-from tests.supervisor.workers import alive, ask, children, send, until
+from tests.supervisor.processes import alive, ask, children, send, until
 from whorl.config import Config
 from whorl.errors import ConfigError
 from whorl.platform import Platform

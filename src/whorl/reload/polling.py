@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from threading import Event
 from time import monotonic
 
-from whorl.reload.wanted import Wanted
+from whorl.reload.file_filter import Wanted
 
 __all__ = ["poll"]
 

@@ -20,15 +20,15 @@ from time import monotonic
 
 from whorl.config import Config
 from whorl.observe import logs
-from whorl.reload.wanted import Wanted
-from whorl.reload.watching import Watching
+from whorl.reload.file_filter import Wanted
+from whorl.reload.file_watcher import Watching
 from whorl.server.listen import Bound, bind
 from whorl.server.signals import ExitSignals
 from whorl.server.systemd import Notifier
-from whorl.supervisor.channel import Word
 from whorl.supervisor.letter import Letter, Place
+from whorl.supervisor.messages import Word
 from whorl.supervisor.program import Program
-from whorl.supervisor.wake import Wake
+from whorl.supervisor.signals import Wake
 from whorl.supervisor.worker import Phase, Worker, start
 from whorl.version import __version__
 

@@ -1,7 +1,7 @@
 """Who keeps a server: whom it asks for its sockets, and whom it tells how it fares.
 
 A server that is a process by itself, or that lives in somebody's program, keeps itself: that is `Keeper`. A worker is
-kept by its parent (`whorl.supervisor.reporter`). Called by `server`; it knows nothing of processes.
+kept by its parent (`whorl.supervisor.agent`). Called by `server`; it knows nothing of processes.
 """
 
 from __future__ import annotations

@@ -93,10 +93,10 @@ def become_worker(environment: MutableMapping[str, str]) -> None:
 
 def run_main(module: str, fd: int) -> NoReturn:
     """Be the worker, or the fork server. The imports are spelt out so that PyInstaller finds them."""
-    if module == "nurse":
-        from whorl.supervisor.nurse import main as fork_server_main
+    if module == "preload.server":
+        from whorl.supervisor.preload.server import main as fork_server_main
 
         fork_server_main(fd)
-    from whorl.supervisor.main import main as worker_main
+    from whorl.supervisor.bootstrap import main as worker_main
 
     worker_main(fd)

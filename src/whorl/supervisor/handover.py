@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from whorl.config import Config
 from whorl.server.listen import Bound, bind
-from whorl.supervisor.channel import FROM_NEW_SERVER, Channel, Word
+from whorl.supervisor.messages import FROM_NEW_SERVER, Channel, Word
 
 __all__ = ["Handover", "Inheritance"]
 

@@ -27,17 +27,17 @@ from whorl.errors import SHUTDOWN_FAILED_STATUS, StartError
 from whorl.observe import logs
 from whorl.server.listen import Bound, bind
 from whorl.server.signals import ExitSignals
-from whorl.supervisor.channel import Word
-from whorl.supervisor.cores import available_cores
+from whorl.supervisor.cpu_quota import available_cores
 from whorl.supervisor.frozen import hint
 from whorl.supervisor.handover import Handover, Inheritance
-from whorl.supervisor.kinship import reap_strangers
-from whorl.supervisor.manager import ServiceManager
-from whorl.supervisor.nurseries import Nurseries
-from whorl.supervisor.post import Post
-from whorl.supervisor.source import Source
-from whorl.supervisor.spread import allow_siblings
-from whorl.supervisor.wake import Wake
+from whorl.supervisor.messages import Word
+from whorl.supervisor.preload.spawner import Nurseries
+from whorl.supervisor.reuse_port import allow_siblings
+from whorl.supervisor.service_manager import ServiceManager
+from whorl.supervisor.signals import Wake
+from whorl.supervisor.slot import Post
+from whorl.supervisor.spawn import Source
+from whorl.supervisor.subreaper import reap_strangers
 from whorl.supervisor.worker import Phase, Worker
 from whorl.version import __version__
 

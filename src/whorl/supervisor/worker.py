@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Protocol
 
 from whorl import version
-from whorl.supervisor.channel import FROM_WORKER, Channel, Messages, Word
 from whorl.supervisor.frozen import frozen_command, is_frozen, mark
 from whorl.supervisor.letter import Letter
+from whorl.supervisor.messages import FROM_WORKER, Channel, Messages, Word
 from whorl.supervisor.program import interpreter_options
 
 __all__ = ["Phase", "Process", "Worker", "launch", "manner_of_death", "start"]
@@ -139,7 +139,7 @@ def start(letter: Letter, directory: str, now: float) -> Worker:
     Raises:
         OSError: the system has no room for another process.
     """
-    process, channel = launch("main", FROM_WORKER, [place.descriptor for place in letter.places], directory)
+    process, channel = launch("bootstrap", FROM_WORKER, [place.descriptor for place in letter.places], directory)
     worker = Worker(letter.number, process, channel, now)
     worker.channel.say(Word.LETTER, letter.sealed())
     return worker

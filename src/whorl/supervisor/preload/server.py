@@ -27,12 +27,12 @@ from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.platform import peer_is_gone
 from whorl.server.run import flush_streams, import_application, leave_process
-from whorl.supervisor.channel import TO_FORK_SERVER, MalformedMessage, Word, decode, encode
+from whorl.supervisor.agent import Line
+from whorl.supervisor.bootstrap import be_a_worker, deafen
 from whorl.supervisor.frozen import VARIABLE
-from whorl.supervisor.kinship import die_with_parent
 from whorl.supervisor.letter import Letter
-from whorl.supervisor.main import be_a_worker, deafen
-from whorl.supervisor.reporter import Line
+from whorl.supervisor.messages import TO_FORK_SERVER, MalformedMessage, Word, decode, encode
+from whorl.supervisor.subreaper import die_with_parent
 
 __all__ = ["main"]
 

@@ -1,5 +1,5 @@
-"""`python -m tests.supervisor.clients HOST PORT`: the load of `load`, in a process of its own, for one that has to be
-elsewhere (`network`).
+"""`python -m tests.supervisor.load_process HOST PORT`: the load of `load`, in a process of its own, for one that has to
+be elsewhere (`network`).
 
 It begins when somebody accepts there. Each line on standard input is answered with a line of JSON: how many requests
 were sent, answered and failed so far, and who answered since the last line. It ends with standard input.

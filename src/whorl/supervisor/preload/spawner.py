@@ -18,10 +18,10 @@ from whorl.config import Config
 from whorl.errors import StartError
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.server.listen import Bound
-from whorl.supervisor.kinship import adopt_orphans
 from whorl.supervisor.letter import Letter
-from whorl.supervisor.nursery import Nursery, Ward
-from whorl.supervisor.source import Source
+from whorl.supervisor.preload.client import Nursery, Ward
+from whorl.supervisor.spawn import Source
+from whorl.supervisor.subreaper import adopt_orphans
 from whorl.supervisor.worker import Worker
 
 __all__ = ["Nurseries"]

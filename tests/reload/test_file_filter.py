@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from whorl.reload.wanted import Wanted
+from whorl.reload.file_filter import Wanted
 
 
 @pytest.mark.parametrize(

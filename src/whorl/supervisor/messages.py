@@ -2,7 +2,7 @@
 what belongs to it.
 
 Whoever dies, however it dies, closes its end, and the other one hears that at once: no process identifiers to poll, no
-file to leave behind. `Channel` is the parent's end, which never blocks. `whorl.supervisor.reporter` is the worker's.
+file to leave behind. `Channel` is the parent's end, which never blocks. `whorl.supervisor.agent` is the worker's.
 
 An application can write to any fd of its process, this one included, so each end checks every line against the table
 of what the other end may say. A line that is not in the table is dropped.

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from whorl.observe.failures import bug, describe
+from whorl.reload.file_filter import Wanted
 from whorl.reload.polling import poll
-from whorl.reload.wanted import Wanted
 
 __all__ = ["Watching"]
 

@@ -19,10 +19,10 @@ from whorl.errors import StartError, WhorlError
 from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.server.run import serve_config
-from whorl.supervisor.channel import Word
+from whorl.supervisor.agent import Line, Reporter
 from whorl.supervisor.frozen import VARIABLE
 from whorl.supervisor.letter import Letter
-from whorl.supervisor.reporter import Line, Reporter
+from whorl.supervisor.messages import Word
 
 __all__ = ["be_a_worker", "deafen", "main"]
 

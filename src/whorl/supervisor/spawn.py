@@ -14,7 +14,7 @@ from whorl.config import Config
 from whorl.server.listen import Bound
 from whorl.supervisor.letter import Letter, Place
 from whorl.supervisor.program import Program
-from whorl.supervisor.spread import Spread
+from whorl.supervisor.reuse_port import Spread
 from whorl.supervisor.worker import Worker, start
 
 __all__ = ["Source", "patience_of"]

@@ -1,6 +1,6 @@
 """A process that has imported the application and forks workers, as the supervisor sees it, and those that it forks.
 
-    supervisor ── letter, "bear" with the ends of sockets ──> nursery (whorl.supervisor.nurse)
+    supervisor ── letter, "bear" with the ends of sockets ──> nursery (whorl.supervisor.preload.server)
                <── "ready", "born" with a number, last words ──
 
 A worker can be asked for at once: it is unborn while the nursery still imports, and has ended if the nursery ends
@@ -17,8 +17,8 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from whorl.supervisor.channel import FROM_FORK_SERVER, FROM_WORKER, Channel, Word
 from whorl.supervisor.letter import Letter
+from whorl.supervisor.messages import FROM_FORK_SERVER, FROM_WORKER, Channel, Word
 from whorl.supervisor.worker import Worker, launch, manner_of_death
 
 __all__ = ["Nursery", "Ward"]
@@ -103,7 +103,7 @@ class Nursery:
         Raises:
             OSError: the system has no room for another process.
         """
-        nursery = cls(*launch("nurse", FROM_FORK_SERVER, (), directory))
+        nursery = cls(*launch("preload.server", FROM_FORK_SERVER, (), directory))
         nursery.channel.say(Word.LETTER, letter.sealed())
         return nursery
 

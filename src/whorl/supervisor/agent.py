@@ -25,8 +25,8 @@ from whorl.platform import HERE
 from whorl.server.hooks import Keeper
 from whorl.server.listen import Bound
 from whorl.server.server import Server
-from whorl.supervisor.channel import TO_WORKER, MalformedMessage, Word, decode, encode
 from whorl.supervisor.letter import Letter
+from whorl.supervisor.messages import TO_WORKER, MalformedMessage, Word, decode, encode
 
 __all__ = ["Line", "Reporter"]
 
