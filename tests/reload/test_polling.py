@@ -9,10 +9,10 @@ from queue import SimpleQueue
 
 import pytest
 
-from whorl.reload.file_filter import Wanted
+from whorl.reload.file_filter import FileFilter
 from whorl.reload.polling import poll
 
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def noticed(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
     queue: SimpleQueue[set[str]] = SimpleQueue()
 
     def watch() -> None:
-        for paths in poll(Wanted([str(tmp_path)]), 0.02, stop):
+        for paths in poll(FileFilter([str(tmp_path)]), 0.02, stop):
             queue.put({Path(path).name for path in paths})
 
     started = threading.Thread(target=watch)
@@ -40,7 +40,7 @@ def noticed(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
     while not queue.empty():
         queue.get()
     try:
-        yield lambda: queue.get(timeout=PATIENCE_SECONDS)
+        yield lambda: queue.get(timeout=TIMEOUT_SECONDS)
     finally:
         stop.set()
         started.join()

@@ -46,8 +46,8 @@ PROGRAM = (
     "import runpy, sys; {first}; del sys.argv[1:3]; runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
 )
 WITHOUT_WATCHFILES = PROGRAM.format(first="sys.modules['watchfiles'] = None")
-IMPATIENT = PROGRAM.format(first="from whorl.reload import reloader; reloader.KILL_SECONDS = 0.3")
-PATIENCE_SECONDS = 20.0
+SHORT_KILL_TIMEOUT = PROGRAM.format(first="from whorl.reload import reloader; reloader.KILL_SECONDS = 0.3")
+TIMEOUT_SECONDS = 20.0
 
 
 class Project:
@@ -83,7 +83,7 @@ def ask(process: Process, path: bytes = b"/") -> str:
     connection closed, as it happens to a client on a machine that is busy; it asks again."""
     while True:
         began, was_prompt = time.monotonic(), False
-        with process.connect(PATIENCE_SECONDS) as client:
+        with process.connect(TIMEOUT_SECONDS) as client:
             try:
                 client.sendall(GET % path)
                 was_prompt = time.monotonic() - began < FRESH_SECONDS / 2
@@ -97,7 +97,7 @@ def ask(process: Process, path: bytes = b"/") -> str:
 
 def ask_until(process: Process, answer: str) -> None:
     """Ask on and on, until the new code answers."""
-    ends = time.monotonic() + PATIENCE_SECONDS
+    ends = time.monotonic() + TIMEOUT_SECONDS
     while ask(process) != answer:
         assert time.monotonic() < ends
 
@@ -151,7 +151,7 @@ def test_broken_code_is_told_once_and_a_browser_waits_for_the_mend(project: Proj
         asks = threading.Thread(target=lambda: answers.append(ask(process)))
         asks.start()
         project.write("mended!!")
-        asks.join(PATIENCE_SECONDS)
+        asks.join(TIMEOUT_SECONDS)
         assert answers == ["mended!!"]
         assert len([line for line in process.stderr if line.strip() == "x = ("]) == 1
 
@@ -200,7 +200,7 @@ def test_an_open_websocket_does_not_hold_it_up(loop_name: str, project: Project)
 
 def test_a_server_that_does_not_leave_is_ended(project: Project) -> None:
     """Its loop is blocked: after KILL_SECONDS, which are fewer here, it is killed, and the new code serves."""
-    with project.serve(python=(sys.executable, "-c", IMPATIENT)) as process, process.connect() as client:
+    with project.serve(python=(sys.executable, "-c", SHORT_KILL_TIMEOUT)) as process, process.connect() as client:
         (stuck,) = children(process)
         client.sendall(GET % b"/block")
         process.wait_for_line("blocks", "stdout")
@@ -248,7 +248,7 @@ def test_no_server_outlives_a_parent_that_was_killed(project: Project) -> None:
         (worker,) = children(process)
         process.popen.kill()
         process.popen.wait()
-        ends = time.monotonic() + PATIENCE_SECONDS
+        ends = time.monotonic() + TIMEOUT_SECONDS
         while alive(worker):
             assert time.monotonic() < ends
             time.sleep(0.01)

@@ -14,7 +14,7 @@ import time
 
 from tests.supervisor.load import Load
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 class Place:
@@ -25,11 +25,11 @@ class Place:
         self.stderr: list[str] = []
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(self._address, PATIENCE_SECONDS)
+        return socket.create_connection(self._address, TIMEOUT_SECONDS)
 
     def wait(self) -> None:
         """Until somebody accepts."""
-        ends = time.monotonic() + PATIENCE_SECONDS
+        ends = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
                 self.connect().close()

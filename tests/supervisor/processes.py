@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.harness import Process, read_response
 
-PATIENCE_SECONDS = 45.0  # a new server of two workers starts three interpreters, on a machine that may be busy
+TIMEOUT_SECONDS = 45.0  # a new server of two workers starts three interpreters, on a machine that may be busy
 
 
 def children(process: Process) -> set[int]:
@@ -46,7 +46,7 @@ def send(process: Process, target: str) -> socket.socket:
 
 def until(holds: Callable[[], bool], what: Callable[[], object] = str) -> None:
     """Wait for something that nobody announces."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not holds():
         assert time.monotonic() < deadline, what()
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""SIGUSR2, a new server on the same sockets, and SIGUSR1, log files opened anew."""
+"""SIGUSR2, a new server on the same sockets, and SIGUSR1, log files reopened."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TestHandover:
             assert server.wait() == 0
 
 
-def test_log_files_are_opened_anew(tmp_path: Path) -> None:
+def test_log_files_are_reopened(tmp_path: Path) -> None:
     """In the parent and in every worker."""
     path, rotated = tmp_path / "log", tmp_path / "log.1"
     logging = tmp_path / "logging.json"
@@ -88,7 +88,7 @@ def test_log_files_are_opened_anew(tmp_path: Path) -> None:
         server.address = ("127.0.0.1", int(found[1]))
         path.rename(rotated)
         server.signal(signal.SIGUSR1)
-        until(lambda: path.exists() and "opened anew" in path.read_text())
+        until(lambda: path.exists() and "are reopened" in path.read_text())
         # The parent says so before its workers have done it.
         until(lambda: not any(has_open(pid, rotated) for pid in (server.popen.pid, *children(server))))
         answered: set[int] = set()

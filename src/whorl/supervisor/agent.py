@@ -1,10 +1,7 @@
-"""The worker's end of the channel: what it says to its parent, and what it does at the parent's word.
+"""The worker's side of its channel: it reports to the parent and does what the parent asks.
 
-Two things are said from two places, on purpose. That the loop turns is said by the loop itself, so a loop that is held
-up falls silent. The parent's words are heard by a thread, so a worker whose loop is held up can still say what holds it
-up, and still leaves if its parent has died.
-
-The thread sleeps in recv(2) and costs nothing meanwhile. Called by `server` as its keeper.
+The event loop itself sends heartbeats, so they stop if it is blocked. A thread receives messages, so even a blocked
+worker can report its stack, and stops when its parent has died. The thread sleeps in recv(2).
 """
 
 from __future__ import annotations
@@ -12,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from whorl.config import Config
 from whorl.observe import logs
@@ -25,13 +21,12 @@ from whorl.platform import HERE
 from whorl.server.hooks import Keeper
 from whorl.server.listen import Bound
 from whorl.server.server import Server
-from whorl.supervisor.letter import Letter
-from whorl.supervisor.messages import TO_WORKER, MalformedMessage, Word, decode, encode
+from whorl.supervisor.messages import BlockingChannel, MalformedMessage, Message, MessageType
 
-__all__ = ["Line", "Reporter"]
+__all__ = ["WorkerAgent"]
 
 RETIRING_IDLE_SECONDS = 1.0
-"""How long a worker with a successor keeps connections that wait for their next request."""
+"""How long a worker that is replaced keeps idle connections."""
 
 DEBUGGERS = frozenset({"bdb", "code", "pydevd", "_pydevd_bundle"})
 """Modules that wait for a user: pdb, ipdb and pudb are built on bdb, `code.interact` on code, debugpy on pydevd."""
@@ -39,63 +34,15 @@ DEBUGGERS = frozenset({"bdb", "code", "pydevd", "_pydevd_bundle"})
 STATM = Path("/proc/self/statm")
 
 
-class Line:
-    """Lines to and from the parent.
+class WorkerAgent(Keeper):
+    """The hooks of a server whose process has a parent.
 
     Args:
-        handle: the socket that leads there.
-    """
-
-    def __init__(self, handle: socket.socket) -> None:
-        handle.setblocking(True)
-        self._handle = handle
-        self._reader = handle.makefile("rb")
-        self._lock = threading.Lock()
-        self._has_complained = False
-
-    def say(self, word: Word, *items: Any) -> None:
-        """Say a line. Who would hear it may have died: then it is lost, and the thread knows."""
-        with self._lock:
-            try:
-                self._handle.sendall(encode(word, *items))
-            except OSError:
-                pass
-
-    def hint(self, word: Word, *items: Any) -> None:
-        """Say a line that may as well be lost: where there is no room for it, the parent has not listened for long."""
-        with self._lock:
-            octets = encode(word, *items)
-            try:
-                sent = self._handle.send(octets, socket.MSG_DONTWAIT)
-                if sent < len(octets):
-                    self._handle.sendall(octets[sent:])
-            except OSError:
-                pass
-
-    def next(self) -> tuple[Word, list[Any]] | None:
-        """Wait for the parent's next line; None when it has died. A malformed line is logged once and dropped: the
-        application may have read a part of it, from an fd that is not its own."""
-        while True:
-            try:
-                line = self._reader.readline()
-            except OSError:
-                return None
-            if not line.endswith(b"\n"):
-                return None
-            try:
-                return decode(line, TO_WORKER)
-            except MalformedMessage as error:
-                if not self._has_complained:
-                    self._has_complained = True
-                    logging.getLogger(logs.ERROR_LOGGER).error("a malformed message from the parent: %s", error)
-
-
-class Reporter(Keeper):
-    """A worker's keeper: its parent, on the other end of the line.
-
-    Args:
-        letter: what the parent has told.
-        line: to the parent.
+        channel: to the parent.
+        number: of the worker's slot.
+        sockets: the listening sockets, and for each whether it outlives all workers.
+        heartbeat_seconds: the interval between heartbeats.
+        kill_timeout: how long stopping may take after the parent has died, None for no limit.
     """
 
     is_worker = True
@@ -103,89 +50,112 @@ class Reporter(Keeper):
     tells_manager = False
     idle_seconds = RETIRING_IDLE_SECONDS
 
-    def __init__(self, letter: Letter, line: Line) -> None:
-        self._letter = letter
-        self._line = line
-        self._bounds: list[Bound] = []
-        self.say = line.say
+    def __init__(
+        self,
+        channel: BlockingChannel,
+        number: int,
+        sockets: Sequence[tuple[Bound, bool]],
+        heartbeat_seconds: float,
+        kill_timeout: float | None,
+    ) -> None:
+        self._channel = channel
+        self._number = number
+        self._sockets = sockets
+        self._heartbeat_seconds = heartbeat_seconds
+        self._kill_timeout = kill_timeout
+        self._has_logged_malformed = False
+        self.send = channel.send
 
-    # The server's side
+    # What the server calls
 
     def adopt(self, server: Server) -> None:
-        threading.Thread(target=self._listen, args=(server,), name="whorl supervisor", daemon=True).start()
+        threading.Thread(target=self._receive, args=(server,), name="whorl supervisor", daemon=True).start()
 
     def bind(self, config: Config) -> list[Bound]:
-        self._bounds = [place.take() for place in self._letter.places]
-        return self._bounds
+        return [bound for bound, _ in self._sockets]
 
     def started(self, server: Server, name: str, loop: str) -> None:
-        self.say(Word.READY, name, loop, server.urls)
-        self._beat(server, asyncio.get_running_loop())
+        self.send(MessageType.READY, name, loop, server.urls)
+        self._send_heartbeat(asyncio.get_running_loop())
 
     def draining(self, server: Server) -> None:
-        self.say(Word.DRAINING)
+        self.send(MessageType.DRAINING)
 
     def limit_reached(self, server: Server) -> None:
-        self.say(Word.SPENT, "limit_max_requests is reached")
+        self.send(MessageType.REPLACE_ME)
 
     def stopped(self, server: Server) -> None:
-        server.logger.debug("worker %d has stopped", self._letter.number)
+        server.logger.debug("worker %d has stopped", self._number)
 
-    def _beat(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
-        """Say that the loop turns, now and from now on."""
-        self._line.hint(Word.ALIVE, server.requests, resident_bytes())
-        loop.call_later(self._letter.beat_seconds, self._beat, server, loop)
+    def _send_heartbeat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send a heartbeat now and at each interval."""
+        self._channel.try_send(MessageType.HEARTBEAT, resident_bytes())
+        loop.call_later(self._heartbeat_seconds, self._send_heartbeat, loop)
 
-    # The parent's side, in a thread
+    # What the parent asks for, in a thread
 
-    def _listen(self, server: Server) -> None:
-        main = threading.main_thread().ident
-        assert main is not None
-        while (heard := self._line.next()) is not None:
-            word, items = heard
-            if word is Word.TELL_STACK:
-                if is_in_debugger(main):
-                    self.say(Word.DEBUGGED)
-                else:
-                    self.say(Word.STACK, stack_of(main))
-            elif word is Word.REOPEN:
+    def _receive(self, server: Server) -> None:
+        while (message := self._next_message(server)) is not None:
+            kind, items = message
+            if kind is MessageType.DUMP_STACK:
+                self._dump_stack()
+            elif kind is MessageType.REOPEN_LOGS:
                 logs.reopen()
             else:
-                self._leave(server, word, *items)
-        self._outlive(server)
+                self._stop(server, kind, *items)
+        self._on_parent_death(server)
 
-    def _leave(self, server: Server, word: Word, is_last: bool = True) -> None:
-        """Leave at the parent's word.
+    def _next_message(self, server: Server) -> Message | None:
+        """Wait for a valid message. A malformed one is dropped, and the first is logged: the application may have read
+        a part of it from an fd that is not its own."""
+        while True:
+            try:
+                return self._channel.receive()
+            except MalformedMessage as error:
+                if not self._has_logged_malformed:
+                    self._has_logged_malformed = True
+                    logging.getLogger(logs.ERROR_LOGGER).error("a malformed message from the parent: %s", error)
+
+    def _dump_stack(self) -> None:
+        ident = threading.main_thread().ident
+        assert ident is not None
+        if is_in_debugger(ident):
+            self.send(MessageType.IN_DEBUGGER)
+        else:
+            self.send(MessageType.STACK, stack_of(ident))
+
+    def _stop(self, server: Server, kind: MessageType, empty_queues: bool = True) -> None:
+        """Stop the server.
 
         Args:
-            server: which.
-            word: how.
-            is_last: whether nobody else is left to accept what waits in the queue.
+            server: the server.
+            kind: RETIRE, STOP or STOP_NOW.
+            empty_queues: whether nothing else accepts from the queues, so that this worker has to serve what waits
+            there.
         """
-        self.is_replaced = word is Word.RETIRE
+        self.is_replaced = kind is MessageType.RETIRE
         if not self.is_replaced:
             self.idle_seconds = 0.0
-        if is_last:
-            for place, bound in zip(self._letter.places, self._bounds, strict=False):
-                bound.inherited = place.outlives
+        if empty_queues:
+            for bound, externally_owned in self._sockets:
+                bound.inherited = externally_owned
         server.should_exit = True
-        if word is Word.NOW:
+        if kind is MessageType.STOP_NOW:
             server.force_exit = True
 
-    def _outlive(self, server: Server) -> None:
-        """The parent has died: finish what is under way and leave, by force if it takes too long."""
-        self._leave(server, Word.STOP)
-        patience_seconds = self._letter.patience_seconds
-        if patience_seconds is not None:
-            threading.Event().wait(patience_seconds)
+    def _on_parent_death(self, server: Server) -> None:
+        """Finish the requests in progress, and end the process if that takes too long."""
+        self._stop(server, MessageType.STOP)
+        if self._kill_timeout is not None:
+            threading.Event().wait(self._kill_timeout)
             os._exit(1)
 
 
 def is_in_debugger(ident: int) -> bool:
-    """Whether a thread waits for the user of a debugger, such as `breakpoint()` starts.
+    """Whether a thread waits for the user of a debugger, for example after `breakpoint()`.
 
     Args:
-        ident: of the thread.
+        ident: the thread's identifier.
     """
     frame = sys._current_frames().get(ident)
     while frame is not None:
@@ -196,13 +166,13 @@ def is_in_debugger(ident: int) -> bool:
 
 
 def stack_of(ident: int) -> str:
-    """What a thread is doing, innermost call last."""
+    """Format the stack of a thread, innermost call last."""
     frame = sys._current_frames().get(ident)
     return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
 
 
 def resident_bytes() -> int:
-    """The memory that this process holds; where the system does not say, the most that it has held."""
+    """Return the resident memory of this process; where the system does not report it, the peak."""
     try:
         return int(STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):

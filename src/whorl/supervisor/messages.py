@@ -1,11 +1,8 @@
-"""What parent and worker say to each other: lines over a socket pair (socketpair(2)), each a JSON array of a word and
-what belongs to it.
+"""The line protocol between the supervisor and the processes that it starts: its workers, the fork server and the
+server that takes over.
 
-Whoever dies, however it dies, closes its end, and the other one hears that at once: no process identifiers to poll, no
-file to leave behind. `Channel` is the parent's end, which never blocks. `whorl.supervisor.agent` is the worker's.
-
-An application can write to any fd of its process, this one included, so each end checks every line against the table
-of what the other end may say. A line that is not in the table is dropped.
+A message is one line, a JSON array of a `MessageType` and its items. An application can write to any fd of its process,
+so each receiver checks each line against the table of what the peer may send and drops what is not in it.
 """
 
 from __future__ import annotations
@@ -13,63 +10,83 @@ from __future__ import annotations
 import errno
 import json
 import os
+import selectors
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 __all__ = [
-    *("FROM_FORK_SERVER", "FROM_NEW_SERVER", "FROM_WORKER", "TO_FORK_SERVER", "TO_WORKER"),
-    *("Channel", "MalformedMessage", "Messages", "Word", "decode", "encode"),
+    *("BOOTSTRAP_VARIABLE", "FROM_FORK_SERVER", "FROM_NEW_SERVER", "FROM_WORKER", "HANDOVER_VARIABLE"),
+    *("TO_FORK_SERVER", "TO_FROZEN_PROGRAM", "TO_NEW_SERVER", "TO_WORKER"),
+    *("BlockingChannel", "Channel", "MalformedMessage", "Message", "MessageTable", "MessageType", "decode", "encode"),
 ]
 
-LINE_LIMIT_BYTES = 4 * 1024 * 1024
-"""Longer than any line. What has no end of line by then is dropped."""
+BOOTSTRAP_VARIABLE = "_WHORL_WORKER"
+HANDOVER_VARIABLE = "_WHORL_HANDOVER"
+"""Environment variables that each carry one message, to a process that does not know yet which fd its channel is. They
+are no settings, whose names begin with WHORL_."""
+
+MAX_LINE_BYTES = 4 * 1024 * 1024
+"""More than any valid line. A longer one is dropped."""
+
+READ_BYTES = 65536
 
 SHOWN_BYTES = 100
 """How much of a malformed line is logged."""
 
 
-class Word(StrEnum):
-    """The first item of a line."""
+class MessageType(StrEnum):
+    """The first item of a message."""
 
-    # The parent says
-    LETTER = "letter"
-    """Everything a worker needs to know: the first line."""
+    # To a worker or the fork server
+    SPEC = "spec"
+    """The first message: a `WorkerSpec`."""
+
+    # To a worker
     RETIRE = "retire"
-    """Somebody else has taken over: drain, with patience for clients that keep their connections. With it comes whether
-    nobody has the worker's queues from now on."""
+    """Drain: a replacement serves already. The item says whether nothing else accepts from the worker's queues."""
     STOP = "stop"
-    """Drain and leave: all of us do."""
-    NOW = "now"
-    """Leave at once."""
-    REOPEN = "reopen"
-    """Open the log files anew."""
-    TELL_STACK = "tell stack"
-    """Say what the thread of the loop is doing."""
-    BEAR = "bear"
-    """To a nursery: fork a worker; with a number for it, and those of the descriptors that come along, but for the
-    first, which is the worker's end of its channel."""
+    """Drain: all workers do."""
+    STOP_NOW = "stop now"
+    """Exit without a drain."""
+    REOPEN_LOGS = "reopen logs"
+    DUMP_STACK = "dump stack"
+    """Reply with STACK or IN_DEBUGGER."""
 
-    # The worker says
+    # From a worker
     READY = "ready"
-    """Clients are accepted; with the name of the application, the loop, and where."""
-    ALIVE = "alive"
-    """The loop has turned; with the requests that have begun, and the octets of memory."""
-    SPENT = "spent"
-    """It should be replaced; with the reason."""
+    """Clients are accepted. A worker adds the name of the application, the loop, and its URLs."""
+    HEARTBEAT = "heartbeat"
+    """The event loop runs; with the resident memory in bytes."""
+    REPLACE_ME = "replace me"
+    """`limit_max_requests` is reached."""
     DRAINING = "draining"
-    """It accepts no more."""
+    """No more clients are accepted."""
     STACK = "stack"
-    """What the thread of the loop is doing."""
-    DEBUGGED = "debugged"
-    """The thread of the loop is in a debugger, and waits for its user."""
-    LAST_WORDS = "last words"
-    """Why it could not start; one sentence for each thing."""
-    BORN = "born"
-    """Says a nursery: a worker is forked; with its number, and that of its process."""
-    UNBORN = "unborn"
-    """Says a nursery: a worker cannot be forked; with its number, and the reason."""
+    """What the thread of the event loop executes."""
+    IN_DEBUGGER = "in debugger"
+    """The thread of the event loop waits for the user of a debugger."""
+    START_FAILED = "start failed"
+    """Why the start failed, one sentence for each problem. The fork server sends it, too."""
+
+    # Between the supervisor and the fork server
+    FORK = "fork"
+    """Fork a worker. Items: a request number, and the sender's numbers of the listening sockets that are passed with
+    the message. The first fd passed is the worker's end of its channel."""
+    FORKED = "forked"
+    """Items: the request number and the pid."""
+    FORK_FAILED = "fork failed"
+    """Items: the request number and the reason."""
+
+    # In environment variables
+    BOOTSTRAP = "bootstrap"
+    """Become a worker or the fork server. Items: the module whose `main` to call, the fd of the channel and its inode,
+    by which a process that merely inherited the variable sees that it is not meant."""
+    HANDOVER = "handover"
+    """Take over these sockets. Items: the fd of the channel, the addresses as text, and the sockets: for each its fd,
+    URL, whether another program owns it, the inode of a Unix socket's path, and the port that it redirects to."""
 
 
 def is_text(item: Any) -> bool:
@@ -81,11 +98,15 @@ def is_texts(item: Any) -> bool:
 
 
 def is_count(item: Any) -> bool:
-    return type(item) is int and 0 <= item < 2**63
+    return type(item) is int and 0 <= item < 2**64
 
 
-def is_counts(item: Any) -> bool:
-    return isinstance(item, list) and all(map(is_count, item))
+def is_fd(item: Any) -> bool:
+    return type(item) is int and 0 <= item < 2**31
+
+
+def is_fds(item: Any) -> bool:
+    return isinstance(item, list) and all(map(is_fd, item))
 
 
 def is_pid(item: Any) -> bool:
@@ -97,148 +118,259 @@ def is_bool(item: Any) -> bool:
     return isinstance(item, bool)
 
 
-Messages = Mapping[Word, Sequence[Callable[[Any], bool]]]
-"""What one end may say: each word, with a check for each of its items."""
+def is_inode(item: Any) -> bool:
+    return item is None or (isinstance(item, list) and len(item) == 2 and all(map(is_count, item)))
 
-TO_WORKER: Messages = {
-    Word.LETTER: [is_text],
-    Word.RETIRE: [is_bool],
-    Word.STOP: [],
-    Word.NOW: [],
-    Word.REOPEN: [],
-    Word.TELL_STACK: [],
+
+def is_port(item: Any) -> bool:
+    return item is None or (type(item) is int and 0 <= item < 2**16)
+
+
+def is_sockets(item: Any) -> bool:
+    checks = (is_fd, is_text, is_bool, is_inode, is_port)
+    return isinstance(item, list) and all(isinstance(one, list) and matches(one, checks) for one in item)
+
+
+def matches(items: Sequence[Any], checks: Sequence[Callable[[Any], bool]]) -> bool:
+    return len(items) == len(checks) and all(check(item) for check, item in zip(checks, items, strict=True))
+
+
+MessageTable = Mapping[MessageType, Sequence[Callable[[Any], bool]]]
+"""What a peer may send: each type, with one check for each item."""
+
+Message = tuple[MessageType, list[Any]]
+
+TO_WORKER: MessageTable = {
+    MessageType.SPEC: [is_text],
+    MessageType.RETIRE: [is_bool],
+    MessageType.STOP: [],
+    MessageType.STOP_NOW: [],
+    MessageType.REOPEN_LOGS: [],
+    MessageType.DUMP_STACK: [],
 }
-TO_FORK_SERVER: Messages = {Word.LETTER: [is_text], Word.BEAR: [is_count, is_counts]}
-FROM_WORKER: Messages = {
-    Word.READY: [is_text, is_text, is_texts],
-    Word.ALIVE: [is_count, is_count],
-    Word.SPENT: [is_text],
-    Word.DRAINING: [],
-    Word.STACK: [is_text],
-    Word.DEBUGGED: [],
-    Word.LAST_WORDS: [is_texts],
+FROM_WORKER: MessageTable = {
+    MessageType.READY: [is_text, is_text, is_texts],
+    MessageType.HEARTBEAT: [is_count],
+    MessageType.REPLACE_ME: [],
+    MessageType.DRAINING: [],
+    MessageType.STACK: [is_text],
+    MessageType.IN_DEBUGGER: [],
+    MessageType.START_FAILED: [is_texts],
 }
-FROM_FORK_SERVER: Messages = {
-    Word.READY: [],
-    Word.BORN: [is_count, is_pid],
-    Word.UNBORN: [is_count, is_text],
-    Word.LAST_WORDS: [is_texts],
+TO_FORK_SERVER: MessageTable = {MessageType.SPEC: [is_text], MessageType.FORK: [is_count, is_fds]}
+FROM_FORK_SERVER: MessageTable = {
+    MessageType.READY: [],
+    MessageType.FORKED: [is_count, is_pid],
+    MessageType.FORK_FAILED: [is_count, is_text],
+    MessageType.START_FAILED: [is_texts],
 }
-FROM_NEW_SERVER: Messages = {Word.READY: []}
+TO_NEW_SERVER: MessageTable = {MessageType.HANDOVER: [is_fd, is_text, is_sockets]}
+FROM_NEW_SERVER: MessageTable = {MessageType.READY: []}
+TO_FROZEN_PROGRAM: MessageTable = {MessageType.BOOTSTRAP: [is_text, is_fd, is_count]}
 
 
 class MalformedMessage(ValueError):
-    """A line that the other end of a channel cannot have meant."""
+    """A line that the peer may not send."""
 
     def __init__(self, line: bytes) -> None:
-        more = "…" if len(line) > SHOWN_BYTES else ""
-        super().__init__(f"{bytes(line[:SHOWN_BYTES])!r}{more}")
+        ellipsis = "…" if len(line) > SHOWN_BYTES else ""
+        super().__init__(f"{bytes(line[:SHOWN_BYTES])!r}{ellipsis}")
 
 
-def encode(word: Word, *items: Any) -> bytes:
-    """A line."""
-    return json.dumps([word, *items]).encode() + b"\n"
+def encode(kind: MessageType, *items: Any) -> bytes:
+    """Make a line."""
+    return json.dumps([kind, *items]).encode() + b"\n"
 
 
-def decode(line: bytes, messages: Messages) -> tuple[Word, list[Any]]:
-    """Read a line's word and items.
+def decode(line: bytes, table: MessageTable) -> Message:
+    """Parse and check a line.
 
     Args:
         line: the line.
-        messages: what the other end may say.
+        table: what the peer may send.
 
     Raises:
-        MalformedMessage: the line is none of these.
+        MalformedMessage: the line is not in the table.
     """
     try:
-        word, *items = json.loads(line)
-        checks = messages[Word(word)]
+        kind, *items = json.loads(line)
+        checks = table[MessageType(kind)]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise MalformedMessage(line) from None
-    if len(items) != len(checks) or not all(check(item) for check, item in zip(checks, items, strict=True)):
+    if not matches(items, checks):
         raise MalformedMessage(line)
-    return Word(word), items
+    return MessageType(kind), items
 
 
 class Channel:
-    """The parent's end.
+    """The parent's end of a socket pair (socketpair(2)). It never blocks.
+
+    A peer that dies, however it dies, closes its end, and the kernel reports that here at once.
 
     Args:
-        handle: a connected socket; the channel closes it.
-        messages: what the other end may say.
+        sock: a connected socket, which the channel owns.
+        table: what the peer may send.
 
     Attributes:
-        malformed: the first line that was none of these, None while there is none.
+        is_open: False once the peer has closed its end.
+        malformed: the first malformed message, None if there was none.
     """
 
-    __slots__ = ("_coming", "_going", "_messages", "handle", "malformed")
+    __slots__ = ("_on_ready", "_received", "_selector", "_sock", "_table", "_unsent", "is_open", "malformed")
 
-    def __init__(self, handle: socket.socket, messages: Messages) -> None:
-        handle.setblocking(False)
-        self.handle = handle
+    def __init__(self, sock: socket.socket, table: MessageTable) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._table = table
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self._selector: selectors.BaseSelector | None = None
+        self.is_open = True
         self.malformed: MalformedMessage | None = None
-        self._messages = messages
-        self._coming = bytearray()
-        self._going = bytearray()
 
     @property
-    def is_full(self) -> bool:
-        """Whether something waits to be sent: `flush` when the socket is writable."""
-        return bool(self._going)
+    def has_unsent(self) -> bool:
+        """Whether messages wait for room in the socket."""
+        return bool(self._unsent)
 
-    def say(self, word: Word, *items: Any) -> None:
-        """Say a line, now or when there is room. Nobody is there to hear it: then it is lost."""
-        self._going += encode(word, *items)
-        self.flush()
+    def watch(self, selector: selectors.BaseSelector, on_ready: Callable[[], object]) -> None:
+        """Register with a selector, until the peer closes or `close` is called.
 
-    def hand(self, descriptors: Sequence[int], word: Word, *items: Any) -> None:
-        """Say a line and hand descriptors over with it (unix(7), SCM_RIGHTS), now or not at all.
+        Args:
+            selector: the selector; its key's data is `on_ready`.
+            on_ready: what calls `receive`.
+        """
+        self._selector, self._on_ready = selector, on_ready
+        selector.register(self._sock, self._events(), on_ready)
+
+    def _events(self) -> int:
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+
+    def _unwatch(self) -> None:
+        if self._selector is not None:
+            self._selector.unregister(self._sock)
+            self._selector = None
+
+    def send(self, kind: MessageType, *items: Any) -> None:
+        """Send a message, or buffer it until there is room. If the peer is gone, the message is lost."""
+        self._unsent += encode(kind, *items)
+        self._flush()
+
+    def send_fds(self, fds: Sequence[int], kind: MessageType, *items: Any) -> None:
+        """Send a message with fds (unix(7), SCM_RIGHTS), at once or not at all.
 
         Raises:
-            OSError: nobody is there, or it does not listen.
+            OSError: the peer is gone, or there is no room.
         """
-        line = encode(word, *items)
-        if self._going or socket.send_fds(self.handle, [line], descriptors) < len(line):
+        line = encode(kind, *items)
+        if self._unsent or socket.send_fds(self._sock, [line], fds) < len(line):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    def flush(self) -> None:
-        """Send what waits, as far as there is room."""
+    def _flush(self) -> None:
         try:
-            while self._going:
-                del self._going[: self.handle.send(self._going)]
+            while self._unsent:
+                del self._unsent[: self._sock.send(self._unsent)]
         except BlockingIOError:
             pass
         except OSError:
-            self._going.clear()
+            self._unsent.clear()
+        if self._selector is not None:
+            self._selector.modify(self._sock, self._events(), self._on_ready)
 
-    def hear(self) -> tuple[list[tuple[Word, list[Any]]], bool]:
-        """What has come, and whether more may come. One call reads a bounded number of bytes: the caller has others to
-        hear."""
-        is_open = True
+    def receive(self) -> list[Message]:
+        """Return the messages that have arrived, and send what is buffered. One call reads a bounded number of bytes,
+        so that a peer that writes without end does not keep the caller from the others."""
+        if not self.is_open:
+            return []
         try:
-            while len(self._coming) <= LINE_LIMIT_BYTES:
-                octets = self.handle.recv(65536)
-                if not octets:
-                    is_open = False
+            while len(self._received) <= MAX_LINE_BYTES:
+                data = self._sock.recv(READ_BYTES)
+                if not data:
+                    self.is_open = False
                     break
-                self._coming += octets
+                self._received += data
         except BlockingIOError:
             pass
         except OSError:
-            is_open = False
-        *lines, rest = bytes(self._coming).split(b"\n")
-        if len(rest) > LINE_LIMIT_BYTES:
+            self.is_open = False
+        if self.is_open:
+            self._flush()
+        else:
+            self._unwatch()
+        *lines, rest = bytes(self._received).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
             lines, rest = [*lines, rest], b""
-        self._coming[:] = rest
-        return [message for line in lines if (message := self._decode(line)) is not None], is_open
+        self._received[:] = rest
+        return [message for line in lines if (message := self._decode(line)) is not None]
 
-    def _decode(self, line: bytes) -> tuple[Word, list[Any]] | None:
+    def _decode(self, line: bytes) -> Message | None:
         try:
-            return decode(line, self._messages)
+            return decode(line, self._table)
         except MalformedMessage as error:
             self.malformed = self.malformed or error
             return None
 
     def close(self) -> None:
-        """Hang up."""
-        self.handle.close()
+        """Unregister and close the socket."""
+        self.is_open = False
+        self._unwatch()
+        self._sock.close()
+
+
+class BlockingChannel:
+    """The child's end. Several threads may send; one may receive.
+
+    Args:
+        sock: a connected socket, which the channel owns.
+        table: what the peer may send.
+    """
+
+    def __init__(self, sock: socket.socket, table: MessageTable) -> None:
+        sock.setblocking(True)
+        self._sock = sock
+        self._table = table
+        self._received = bytearray()
+        self._lock = threading.Lock()
+
+    def send(self, kind: MessageType, *items: Any) -> None:
+        """Send a message. If the parent has died, it is lost, and `receive` returns None."""
+        with self._lock:
+            try:
+                self._sock.sendall(encode(kind, *items))
+            except OSError:
+                pass
+
+    def try_send(self, kind: MessageType, *items: Any) -> None:
+        """Send a message, or drop it if there is no room, because the parent has not read for long."""
+        line = encode(kind, *items)
+        with self._lock:
+            try:
+                sent = self._sock.send(line, socket.MSG_DONTWAIT)
+                if sent < len(line):
+                    self._sock.sendall(line[sent:])
+            except OSError:
+                pass
+
+    def receive(self) -> Message | None:
+        """Wait for the next message. Returns None if the parent has died.
+
+        Raises:
+            MalformedMessage: the next line is not in the table.
+        """
+        while b"\n" not in self._received:
+            try:
+                data = self._read()
+            except OSError:
+                return None
+            if not data:
+                return None
+            self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        return decode(bytes(line), self._table)
+
+    def _read(self) -> bytes:
+        return self._sock.recv(READ_BYTES)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()

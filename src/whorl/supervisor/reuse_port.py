@@ -1,10 +1,9 @@
-"""A queue of its own for each post, in place of one for all (socket(7), SO_REUSEPORT): the kernel deals connections out
-by their addresses.
+"""`--reuse-port`: a listening socket for each worker slot on the same address (socket(7), SO_REUSEPORT). The kernel
+distributes connections by their addresses.
 
-The socket bound first is bound as always, so that a busy port is noticed, and only then allows others beside it. It
-never listens, and so gets no connections. The queues belong to the posts and not to the workers, which come and go: who
-succeeds somebody accepts from the same queue, so none is closed with clients in it. Called by `supervisor` and
-`source`.
+The socket that is bound first is bound without the option, so that a busy port is an error, and allows others only
+then. It never listens, so it gets no connections. The sockets belong to the slots and not to the workers: a replacement
+accepts from the queue of its predecessor, so no queue is closed with clients in it.
 """
 
 from __future__ import annotations
@@ -15,69 +14,69 @@ from collections.abc import Sequence
 from whorl.server.listen.bound import Bound
 from whorl.server.listen.tcp import bind_address
 
-__all__ = ["Spread", "allow_siblings"]
+__all__ = ["ReusePortSockets", "allow_reuse_port"]
 
 
-def is_dealt(bound: Bound) -> bool:
-    """Whether workers can have their own beside it: Unix sockets cannot, and what somebody else made is his."""
+def supports_reuse_port(bound: Bound) -> bool:
+    """Whether other sockets can be bound beside this one: not for Unix sockets, nor for those of other programs."""
     return not bound.is_unix and not bound.inherited
 
 
-def allow_siblings(bounds: Sequence[Bound]) -> None:
+def allow_reuse_port(bounds: Sequence[Bound]) -> None:
     """Let other sockets of this user be bound beside these."""
     for bound in bounds:
-        if is_dealt(bound):
+        if supports_reuse_port(bound):
             bound.handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
-class Spread:
-    """The sockets of each post.
+class ReusePortSockets:
+    """The listening sockets of each slot.
 
     Args:
-        bounds: the sockets, bound.
-        has_queues: whether each post has queues of its own beside them.
+        bounds: the sockets that are bound.
+        per_slot: whether each slot has sockets of its own beside them.
     """
 
-    __slots__ = ("_bounds", "_has_queues", "_own")
+    __slots__ = ("_bounds", "_by_slot", "_per_slot")
 
-    def __init__(self, bounds: Sequence[Bound], has_queues: bool) -> None:
+    def __init__(self, bounds: Sequence[Bound], per_slot: bool) -> None:
         self._bounds = bounds
-        self._has_queues = has_queues
-        self._own: dict[int, list[Bound]] = {}
+        self._per_slot = per_slot
+        self._by_slot: dict[int, list[Bound]] = {}
 
     def of(self, number: int) -> Sequence[Bound]:
-        """Those of the post with this number; they are made when it asks for the first time.
+        """Return the sockets of a slot, and make them the first time.
 
         Raises:
-            OSError: the address can no longer be had.
+            OSError: the address can no longer be bound.
         """
-        if not self._has_queues:
+        if not self._per_slot:
             return self._bounds
-        if number not in self._own:
-            self._own[number] = []
+        if number not in self._by_slot:
+            self._by_slot[number] = []
             try:
                 for bound in self._bounds:
-                    self._own[number].append(sibling(bound) if is_dealt(bound) else bound)
+                    self._by_slot[number].append(clone(bound) if supports_reuse_port(bound) else bound)
             except OSError:
                 self.drop(number)
                 raise
-        return self._own[number]
+        return self._by_slot[number]
 
     def drop(self, number: int) -> None:
-        """Let go of a post's own: the kernel deals no more to them, once its worker has closed them too."""
-        for bound in self._own.pop(number, ()):
-            if is_dealt(bound):
+        """Close a slot's own sockets. The kernel sends them no more clients once its worker has closed them, too."""
+        for bound in self._by_slot.pop(number, ()):
+            if supports_reuse_port(bound):
                 bound.handle.close()
 
     def close(self) -> None:
-        """Let go of all."""
-        for number in tuple(self._own):
+        """Close the sockets of all slots."""
+        for number in tuple(self._by_slot):
             self.drop(number)
 
 
-def sibling(bound: Bound) -> Bound:
-    """Another socket of the same address, with the same options."""
-    handle = bound.handle
-    made = bind_address(handle.family, handle.getsockname(), bound.is_dual_stack, beside=True)
+def clone(bound: Bound) -> Bound:
+    """Bind another socket to the same address with the same options."""
+    sock = bound.handle
+    made = bind_address(sock.family, sock.getsockname(), bound.is_dual_stack, beside=True)
     made.leads_to = bound.leads_to
     return made

@@ -1,4 +1,4 @@
-"""What a supervisor tells its service manager, and when (sd_notify(3))."""
+"""What the supervisor reports to its service manager, and when (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ class ServiceManager:
     """The service manager, as the supervisor sees it.
 
     Attributes:
-        due: when it next has to hear that this process is alive; infinity if it does not want to, or not yet.
-        is_reloading: whether it was told that a restart of the workers is under way.
+        next_watchdog: when this process has to report again that it is alive; infinity if the manager does not ask for
+            it, or not yet.
     """
 
-    __slots__ = ("_notifier", "_status", "due", "is_reloading")
+    __slots__ = ("_is_reloading", "_notifier", "_status", "next_watchdog")
 
     def __init__(self) -> None:
         self._notifier = Notifier()
         self._status = ""
-        self.due = inf
-        self.is_reloading = False
+        self._is_reloading = False
+        self.next_watchdog = inf
 
-    def serves(self, place: str, now: float) -> None:
-        """All workers serve for the first time."""
-        self._status = f"serving on {place}"
+    def started(self, address: str, now: float) -> None:
+        """Report that all workers serve for the first time."""
+        self._status = f"serving on {address}"
         self._notifier.ready(self._status)
         if self._notifier.watchdog_seconds is not None:
-            self.due = now
+            self.next_watchdog = now
 
-    def report_alive(self, now: float) -> None:
-        """Say that this process is alive, if it is time for that: twice as often as the manager asks for."""
-        if now >= self.due:
+    def feed_watchdog(self, now: float) -> None:
+        """Report that this process is alive, if it is time: twice as often as the manager asks for."""
+        if now >= self.next_watchdog:
             self._notifier.alive()
-            self.due = now + (self._notifier.watchdog_seconds or inf) / 2
+            self.next_watchdog = now + (self._notifier.watchdog_seconds or inf) / 2
 
-    def reloading(self) -> None:
-        """A restart of the workers begins."""
+    def restart_started(self) -> None:
+        """Report that the workers are being replaced."""
         self._notifier.reloading()
-        self.is_reloading = True
+        self._is_reloading = True
 
-    def reloaded(self) -> None:
-        """It has ended, well or not."""
-        self._notifier.ready(self._status)
-        self.is_reloading = False
+    def restart_ended(self) -> None:
+        """Report that the restart has ended, well or not. Does nothing if there was none."""
+        if self._is_reloading:
+            self._notifier.ready(self._status)
+            self._is_reloading = False
 
     def stopping(self) -> None:
-        """The server has begun to shut down."""
+        """Report that the server has begun to stop."""
         self._notifier.stopping()
 
     def handed_over(self, pid: int) -> None:
-        """Another process is the service from now on."""
+        """Report that another process is the service from now on."""
         self._notifier.handed_over(pid)

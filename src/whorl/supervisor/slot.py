@@ -1,48 +1,96 @@
-"""A place that a worker fills: who fills it, who is about to, and how often that failed.
-
-Called by `supervisor`, which decides.
-"""
+"""A worker slot: its worker, the replacement that starts, and when to try again after a failure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
-from whorl.supervisor.backoff import Backoff
-from whorl.supervisor.worker import Phase, Worker
+from whorl.supervisor.worker import Worker
 
-__all__ = ["Post"]
+__all__ = ["Backoff", "RetiringWorker", "WorkerSlot"]
 
 
 @dataclass(slots=True)
-class Post:
-    """One of as many as there should be workers.
+class Backoff:
+    """The delay between attempts: none after the first failure, then doubled each time. It has no clock of its own.
+
+    Args:
+        min_seconds: the delay after the second failure.
+        max_seconds: the longest delay.
+        forget_seconds: a failure that comes so long after the previous one counts as the first.
+    """
+
+    min_seconds: float = 0.5
+    max_seconds: float = 30.0
+    forget_seconds: float = 60.0
+    failures: int = 0
+    until: float = -inf
+    _last: float = -inf
+
+    def failed(self, now: float) -> float:
+        """Count a failure. Returns the delay in seconds, which ends at `until`."""
+        if now - self._last > self.forget_seconds:
+            self.failures = 0
+        self._last = now
+        self.failures += 1
+        doublings = min(self.failures - 2, 32)
+        delay_seconds = 0.0 if doublings < 0 else min(self.max_seconds, self.min_seconds * 2.0**doublings)
+        self.until = now + delay_seconds
+        return delay_seconds
+
+    def reset(self) -> None:
+        """Allow the next attempt at once."""
+        self.until = -inf
+
+
+@dataclass(slots=True)
+class WorkerSlot:
+    """One of `workers` slots. Each has a back-off of its own, so that a worker that crashes does not delay the others.
 
     Attributes:
         number: from 1.
-        worker: who fills it, or starts to fill it when it was empty.
-        successor: who starts while somebody fills it, and takes over when ready.
-        backoff: when to try again after a failure.
+        worker: the worker that serves, or that starts in an empty slot.
+        replacement: the worker that starts while `worker` serves.
+        backoff: when the next start may be tried.
     """
 
     number: int
     worker: Worker | None = None
-    successor: Worker | None = None
+    replacement: Worker | None = None
     backoff: Backoff = field(default_factory=Backoff)
 
     @property
     def workers(self) -> Iterator[Worker]:
-        """Those who belong here."""
-        return (worker for worker in (self.worker, self.successor) if worker is not None)
+        """The worker and its replacement, as far as they exist."""
+        return (worker for worker in (self.worker, self.replacement) if worker is not None)
 
     @property
     def is_served(self) -> bool:
-        """Whether somebody here accepts clients."""
-        return self.worker is not None and self.worker.phase is Phase.SERVING
+        """Whether a worker of this slot accepts clients."""
+        return self.worker is not None and self.worker.is_serving
 
-    def wants_successor(self, now: float) -> bool:
-        """Whether who fills it should be replaced, and that may be tried now."""
+    def promote(self) -> Worker | None:
+        """Make the replacement the worker. Returns the former worker."""
+        former, self.worker, self.replacement = self.worker, self.replacement, None
+        return former
+
+    def drop_replacement(self) -> Worker | None:
+        """Empty the place of the replacement. Returns it."""
+        dropped, self.replacement = self.replacement, None
+        return dropped
+
+    def needs_replacement(self, now: float) -> bool:
+        """Whether a replacement may be started now."""
         worker = self.worker
-        if worker is None or worker.due is None or self.successor is not None:
+        if worker is None or worker.replace_reason is None or self.replacement is not None:
             return False
-        return worker.phase is Phase.SERVING and now >= self.backoff.until
+        return worker.is_serving and now >= self.backoff.until
+
+
+@dataclass(slots=True)
+class RetiringWorker:
+    """A worker that has left its slot and drains, and until when it holds up the next replacement."""
+
+    worker: Worker
+    blocks_until: float

@@ -1,8 +1,7 @@
-"""Who is whose child (prctl(2), wait(2)): what a parent of forked workers asks of the kernel, which only Linux has.
+"""Parents and children in the kernel (prctl(2), wait(2)), Linux only.
 
-A process whose parent has died becomes the child of the nearest ancestor that adopts. So the supervisor becomes the
-parent of processes that another one has forked: it learns how they ended, and their numbers mean them until then.
-Called by `supervisor`, `nurseries` and `nurse`.
+A process whose parent has died becomes the child of its nearest ancestor that is a subreaper. The supervisor is one, so
+it becomes the parent of the workers that the fork server forks: it reaps them, and their pids are valid until then.
 """
 
 from __future__ import annotations
@@ -11,24 +10,24 @@ import os
 import signal
 from collections.abc import Container
 
-__all__ = ["adopt_orphans", "die_with_parent", "reap_strangers"]
+__all__ = ["reap_unknown", "set_parent_death_signal", "set_subreaper"]
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies. Raises OSError where the kernel does not have it."""
-    control(PR_SET_CHILD_SUBREAPER, 1)
+def set_subreaper() -> None:
+    """Become the parent of every descendant whose parent dies. Raises OSError if the kernel does not support it."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent() -> None:
-    """Be killed when the thread that started this process ends, whatever this process is busy with. Its own children
-    do not inherit that. Raises OSError where the kernel does not have it."""
-    control(PR_SET_PDEATHSIG, signal.SIGKILL)
+def set_parent_death_signal() -> None:
+    """Have the kernel kill this process when the thread that started it ends. Children do not inherit that. Raises
+    OSError if the kernel does not support it."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def control(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
     """Set an option of this process. Raises OSError."""
     try:
         import ctypes
@@ -40,17 +39,16 @@ def control(option: int, value: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def reap_strangers(known: Container[int]) -> None:
-    """Let go of adopted children that have ended and that nobody here knows, which would stay in the table of processes
-    for ever.
+def reap_unknown(our_pids: Container[int]) -> None:
+    """Reap adopted children that have ended, which would remain zombies otherwise.
 
     Args:
-        known: the numbers of those whose end somebody here asks for.
+        our_pids: the processes that other code waits for.
     """
     try:
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if ended.si_pid in known:
-                return  # ended this very moment; its signal is on its way, and brings us back
+            if ended.si_pid in our_pids:
+                return  # it ended this moment; its SIGCHLD will bring the caller back
             os.waitpid(ended.si_pid, os.WNOHANG)
     except ChildProcessError:
         pass

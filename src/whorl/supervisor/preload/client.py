@@ -1,11 +1,8 @@
-"""A process that has imported the application and forks workers, as the supervisor sees it, and those that it forks.
+"""The fork server as the supervisor sees it, and the processes that it forks.
 
-    supervisor ── letter, "bear" with the ends of sockets ──> nursery (whorl.supervisor.preload.server)
-               <── "ready", "born" with a number, last words ──
-
-A worker can be asked for at once: it is unborn while the nursery still imports, and has ended if the nursery ends
-before it has forked. Once it is born it is a child of the supervisor, like any other worker (`kinship`), and the
-nursery has nothing more to do with it. Called by `nurseries`.
+A worker can be requested at once: it is pending while the fork server imports the application, and counts as ended if
+the fork server ends before it has forked. Once forked it is a child of the supervisor (`whorl.supervisor.subreaper`),
+and the fork server has no part in it any more.
 """
 
 from __future__ import annotations
@@ -17,169 +14,172 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from whorl.supervisor.letter import Letter
-from whorl.supervisor.messages import FROM_FORK_SERVER, FROM_WORKER, Channel, Word
-from whorl.supervisor.worker import Worker, launch, manner_of_death
+from whorl.supervisor.bootstrap import WorkerSpec
+from whorl.supervisor.messages import FROM_FORK_SERVER, FROM_WORKER, Channel, MessageType
+from whorl.supervisor.spawn import launch
+from whorl.supervisor.worker import Worker, describe_exit
 
-__all__ = ["Nursery", "Ward"]
+__all__ = ["ForkServer", "ForkedProcess"]
 
 
-class Ward:
-    """The process of a forked worker, as `subprocess.Popen` would show it.
+class ForkedProcess:
+    """The process of a forked worker, with the interface of `subprocess.Popen`.
 
     Args:
-        nursery: who forks it.
+        server: the fork server that forks it.
 
     Attributes:
-        returncode: how it ended, None as long as it has not.
+        returncode: the exit status, or a negative signal number; None until it has ended.
     """
 
-    __slots__ = ("_nursery", "_pid", "returncode")
+    __slots__ = ("_pid", "_server", "returncode")
 
-    def __init__(self, nursery: Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
         self._pid: int | None = None
         self.returncode: int | None = None
 
     @property
-    def nursery(self) -> Nursery:
-        """Who has forked it, or is to do so."""
-        return self._nursery
+    def server(self) -> ForkServer:
+        """The fork server that forks it."""
+        return self._server
 
     @property
     def pid(self) -> int:
-        """The number of its process; until it is born, the nursery's."""
-        return self._nursery.process.pid if self._pid is None else self._pid
+        """The process id; that of the fork server while it is pending."""
+        return self._server.process.pid if self._pid is None else self._pid
 
-    def born(self, pid: int) -> None:
-        """It has a process of its own, which is our child."""
+    def forked(self, pid: int) -> None:
+        """Note the process id."""
         self._pid = pid
 
+    def fork_failed(self) -> None:
+        """Note that there will be no process."""
+        self.returncode = -signal.SIGKILL
+
     def poll(self) -> int | None:
-        """How it ended; None as long as it has not."""
+        """Return the current `returncode` without waiting."""
         if self.returncode is None and self._pid is None:
-            status = self._nursery.poll()  # it may say just now that this one is born
+            status = self._server.poll()  # its last message may be FORKED
             if self._pid is None:
                 self.returncode = status
         if self.returncode is None and self._pid is not None:
             try:
                 ended, status = os.waitpid(self._pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else in this process has asked
+            except ChildProcessError:  # other code in this process has reaped it
                 self.returncode = 0
             else:
                 self.returncode = os.waitstatus_to_exitcode(status) if ended else None
         return self.returncode
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal, if it has not ended. As long as it is unborn, only the nursery can be ended for it."""
+    def send_signal(self, signum: int) -> None:
+        """Send a signal if the process has not ended. While it is pending, the fork server gets the signal."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            os.kill(self.pid, signum)
 
 
-class Nursery:
-    """One such process.
+class ForkServer:
+    """One fork server.
 
     Args:
-        process: the process.
-        channel: what it is told by, and tells by.
+        process: its process.
+        channel: to the process.
 
     Attributes:
         is_ready: whether it has imported the application.
-        wards: the workers from here that may still live.
+        workers: its workers that may still live.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
         self.process = process
         self.channel = channel
         self.is_ready = False
-        self.wards: list[Worker] = []
-        self._unborn: dict[int, tuple[Worker, Ward]] = {}
-        self._asked = 0
+        self.workers: list[Worker] = []
+        self._pending: dict[int, tuple[Worker, ForkedProcess]] = {}
+        self._requests = 0
 
     @classmethod
-    def open(cls, letter: Letter, directory: str) -> Nursery:
-        """Start one, with what it has to know; it imports the application and waits for orders.
+    def start(cls, spec: WorkerSpec, directory: str) -> ForkServer:
+        """Start a fork server, which imports the application and waits for requests.
 
         Raises:
-            OSError: the system has no room for another process.
+            OSError: the system has no resources for another process.
         """
-        nursery = cls(*launch("preload.server", FROM_FORK_SERVER, (), directory))
-        nursery.channel.say(Word.LETTER, letter.sealed())
-        return nursery
+        server = cls(*launch("preload.server", FROM_FORK_SERVER, (), directory))
+        server.channel.send(MessageType.SPEC, spec.dumps())
+        return server
 
     def __str__(self) -> str:
-        return f"the nursery (process {self.process.pid})"
+        return f"the fork server (process {self.process.pid})"
 
     @property
-    def has_unborn(self) -> bool:
-        """Whether somebody waits to be forked."""
-        return bool(self._unborn)
+    def how_it_ended(self) -> str:
+        """The end of a sentence that begins with the fork server."""
+        return describe_exit(self.process.returncode)
 
-    def bear(self, letter: Letter, now: float) -> Worker:
-        """Have a worker forked, as soon as the application is imported.
+    @property
+    def has_pending(self) -> bool:
+        """Whether there are workers that are requested and not forked yet."""
+        return bool(self._pending)
+
+    def fork(self, spec: WorkerSpec, now: float) -> Worker:
+        """Request a worker, which is forked as soon as the application is imported.
 
         Raises:
-            OSError: it cannot be asked.
+            OSError: the request cannot be sent.
         """
         ours, theirs = socket.socketpair()
-        ward = Ward(self)
-        worker = Worker(letter.number, ward, Channel(ours, FROM_WORKER), now)
-        places = [place.descriptor for place in letter.places]
-        self._asked += 1
+        process = ForkedProcess(self)
+        fds = [socket_spec.fd for socket_spec in spec.sockets]
+        self._requests += 1
         try:
-            self.channel.hand([theirs.fileno(), *places], Word.BEAR, self._asked, places)
+            self.channel.send_fds([theirs.fileno(), *fds], MessageType.FORK, self._requests, fds)
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-        worker.channel.say(Word.LETTER, letter.sealed())
-        self._unborn[self._asked] = worker, ward
-        self.wards = [worker, *(other for other in self.wards if other.process.returncode is None)]
+        worker = Worker(spec.number, process, Channel(ours, FROM_WORKER), now)
+        worker.channel.send(MessageType.SPEC, spec.dumps())
+        self._pending[self._requests] = worker, process
+        self.workers = [worker, *(other for other in self.workers if other.process.returncode is None)]
         return worker
 
-    def hear(self) -> bool:
-        """Take note of what it says. Returns whether it may say more; after a malformed message it may not, because
-        that can have been the number of a worker."""
-        heard, is_open = self.channel.hear()
-        for word, items in heard:
-            ON_WORD[word](self, *items)
-        self.channel.flush()
-        return is_open and self.channel.malformed is None
+    def receive(self) -> bool:
+        """Read its messages. Returns False if there will be no more; after a malformed one, which may have carried a
+        pid, there are none either."""
+        for kind, items in self.channel.receive():
+            ON_MESSAGE[kind](self, *items)
+        return self.channel.is_open and self.channel.malformed is None
 
     def poll(self) -> int | None:
-        """How it ended; None as long as it has not. What it said last has been heard then."""
+        """Return its exit status without waiting, None if it lives. Its last messages have been read then."""
         status = self.process.poll()
-        if status is not None and self.channel.handle.fileno() >= 0:
-            self.hear()
+        if status is not None:
+            self.receive()
         return status
 
-    def how_it_ended(self) -> str:
-        """The end of a sentence that begins with the nursery."""
-        return manner_of_death(self.process.returncode)
-
-    def _hear_ready(self) -> None:
+    def _on_ready(self) -> None:
         self.is_ready = True
 
-    def _hear_born(self, number: int, pid: int) -> None:
-        if number in self._unborn:
-            self._unborn.pop(number)[1].born(pid)
+    def _on_forked(self, request: int, pid: int) -> None:
+        if request in self._pending:
+            self._pending.pop(request)[1].forked(pid)
 
-    def _hear_unborn(self, number: int, reason: str) -> None:
-        if number not in self._unborn:
-            return
-        worker, ward = self._unborn.pop(number)
-        worker.last_words = f"no process can be forked: {reason}"
-        ward.returncode = -signal.SIGKILL
+    def _on_fork_failed(self, request: int, reason: str) -> None:
+        if request in self._pending:
+            worker, process = self._pending.pop(request)
+            worker.start_error = f"no process can be forked: {reason}"
+            process.fork_failed()
 
-    def _hear_last_words(self, problems: list[str]) -> None:
-        for worker, _ in self._unborn.values():
-            worker.last_words = "; ".join(problems)
+    def _on_start_failed(self, problems: list[str]) -> None:
+        for worker, _ in self._pending.values():
+            worker.start_error = "; ".join(problems)
 
 
-ON_WORD: dict[Word, Callable[..., Any]] = {
-    Word.READY: Nursery._hear_ready,
-    Word.BORN: Nursery._hear_born,
-    Word.UNBORN: Nursery._hear_unborn,
-    Word.LAST_WORDS: Nursery._hear_last_words,
+ON_MESSAGE: dict[MessageType, Callable[..., Any]] = {
+    MessageType.READY: ForkServer._on_ready,
+    MessageType.FORKED: ForkServer._on_forked,
+    MessageType.FORK_FAILED: ForkServer._on_fork_failed,
+    MessageType.START_FAILED: ForkServer._on_start_failed,
 }

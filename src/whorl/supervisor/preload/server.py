@@ -1,10 +1,9 @@
-"""The process that imports the application once and forks workers, so that they share the memory of what was imported
-(fork(2), copy-on-write). `nursery` is how the supervisor sees it.
+"""The fork server's process: it imports the application once and forks workers, which share the memory of what was
+imported (fork(2), copy-on-write).
 
-It serves nobody and holds no listening socket: whatever a worker needs comes with the order to fork it. A worker is
-forked twice over, and the process in between ends at once: so the kernel gives the worker to the supervisor, which
-adopts (`kinship`), and nobody has to be told how it ended. Of itself it does nothing but wait for orders: no thread and
-no loop, which would not survive the fork.
+It serves no clients and holds no listening sockets: the sockets come with each FORK message. It forks a worker twice
+over, and the process in between exits at once, so the kernel makes the worker a child of the supervisor
+(`whorl.supervisor.subreaper`). It runs no thread and no event loop of Whorl's, which would not survive a fork.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from whorl.config import Config
 from whorl.errors import StartError, WhorlError
@@ -27,134 +26,122 @@ from whorl.observe.failures import describe
 from whorl.observe.logs import ERROR_LOGGER
 from whorl.platform import peer_is_gone
 from whorl.server.run import flush_streams, import_application, leave_process
-from whorl.supervisor.agent import Line
-from whorl.supervisor.bootstrap import be_a_worker, deafen
-from whorl.supervisor.frozen import VARIABLE
-from whorl.supervisor.letter import Letter
-from whorl.supervisor.messages import TO_FORK_SERVER, MalformedMessage, Word, decode, encode
-from whorl.supervisor.subreaper import die_with_parent
+from whorl.supervisor.bootstrap import WorkerSpec, ignore_parent_signals, problems_of, run_worker
+from whorl.supervisor.messages import (
+    BOOTSTRAP_VARIABLE,
+    READ_BYTES,
+    TO_FORK_SERVER,
+    TO_WORKER,
+    BlockingChannel,
+    MalformedMessage,
+    Message,
+    MessageType,
+)
+from whorl.supervisor.subreaper import set_parent_death_signal
 
 __all__ = ["main"]
 
-MOST_DESCRIPTORS = 253
-"""As many as Linux passes at once (unix(7), SCM_MAX_FD)."""
+SCM_MAX_FD = 253
+"""The most fds that Linux passes at once (unix(7))."""
 
-DESCRIPTORS = Path("/proc/self/fd")
+FDS = Path("/proc/self/fd")
 THREADS = Path("/proc/self/task")
-SHARED_BY_MISTAKE = ("socket:", "anon_inode:[eventpoll]", "anon_inode:[io_uring]")
+UNSAFE_TO_SHARE = ("socket:", "anon_inode:[eventpoll]", "anon_inode:[io_uring]")
 
 
-class Orders:
-    """What the supervisor wants, and what it is told.
+class CommandReader(BlockingChannel):
+    """The fork server's end of its channel, which receives fds, too.
 
     Args:
-        handle: the socket that leads there.
+        sock: a connected socket, which the channel owns.
     """
 
-    def __init__(self, handle: socket.socket) -> None:
-        handle.setblocking(True)
-        self._handle = handle
-        self._coming = b""
-        self._descriptors: list[int] = []
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock, TO_FORK_SERVER)
+        self._fds: list[int] = []
 
-    def next(self) -> tuple[Word, list[Any], list[int]] | None:
-        """Wait for the next line: its word, its items, and the descriptors that came with it. None when the supervisor
-        has died or cannot be understood. Descriptors come with their own line, because more is only read when no whole
-        line is left."""
-        while b"\n" not in self._coming:
-            try:
-                octets, descriptors, _, _ = socket.recv_fds(
-                    self._handle, 65536, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-                )
-            except OSError:
-                return None
-            if not octets:
-                return None
-            self._coming += octets
-            self._descriptors += descriptors
-        line, _, self._coming = self._coming.partition(b"\n")
+    def _read(self) -> bytes:
+        data, fds, _, _ = socket.recv_fds(self._sock, READ_BYTES, SCM_MAX_FD, socket.MSG_CMSG_CLOEXEC)
+        self._fds += fds
+        return data
+
+    def take_fds(self) -> list[int]:
+        """Return the fds that came with the last message. None belongs to a later one, because `receive` reads more
+        only when no whole line is left."""
+        fds, self._fds = self._fds, []
+        return fds
+
+    def receive(self) -> Message | None:
+        """Wait for the next message. Returns None if the supervisor has died or its message is malformed: it may have
+        been the order to fork a worker, so the supervisor has to start another fork server."""
         try:
-            word, items = decode(line, TO_FORK_SERVER)
+            return super().receive()
         except MalformedMessage as error:
-            # It may have been the order for a worker. The supervisor starts another fork server, and asks that.
             logging.getLogger(ERROR_LOGGER).error("a malformed message from the supervisor: %s", error)
             return None
-        came: list[int] = []
-        if word is Word.BEAR:
-            came, self._descriptors = self._descriptors, []
-        return word, items, came
-
-    def say(self, word: Word, *items: Any) -> None:
-        """Say a line. If nobody hears it, the next order will not come."""
-        try:
-            self._handle.sendall(encode(word, *items))
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        """In a worker, which has a line of its own."""
-        self._handle.close()
 
 
-def main(descriptor: int) -> NoReturn:
-    """Import the application and fork workers, as long as there is a supervisor.
+def main(fd: int) -> NoReturn:
+    """Import the application and fork workers for as long as the supervisor lives.
 
     Args:
-        descriptor: of the socket that leads there.
+        fd: of the channel to the supervisor.
     """
-    os.environ.pop(VARIABLE, None)
-    deafen()
-    # A service manager may send it to all of us. The supervisor gets it too, and ends this process when it is time.
+    os.environ.pop(BOOTSTRAP_VARIABLE, None)
+    ignore_parent_signals()
+    # A service manager may send it to the whole group. The supervisor ends this process when it is time.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with_parent()
-    os.set_inheritable(descriptor, False)
-    orders = Orders(socket.socket(fileno=descriptor))
-    first = orders.next()
-    if first is None or peer_is_gone(descriptor):
+    set_parent_death_signal()
+    os.set_inheritable(fd, False)
+    commands = CommandReader(socket.socket(fileno=fd))
+    first = commands.receive()
+    if first is None or peer_is_gone(fd):
         leave_process(0)
-    letter = Letter.opened(first[1][0])
-    letter.program.restore()
-    prepare(letter.config, orders)
-    orders.say(Word.READY)
-    while (order := orders.next()) is not None:
-        (number, places), descriptors = order[1], order[2]
-        if bear(orders, number):
-            orders.close()
+    spec = WorkerSpec.loads(first[1][0])
+    spec.program.restore()
+    prepare(spec.config, commands)
+    commands.send(MessageType.READY)
+    while (command := commands.receive()) is not None:
+        request, socket_fds = command[1]
+        fds = commands.take_fds()
+        if fork_worker(commands, request):
+            commands.close()
             if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            be_a_worker(Line(socket.socket(fileno=descriptors[0])), dict(zip(places, descriptors[1:], strict=True)))
-        for descriptor in descriptors:
-            os.close(descriptor)
+            channel = BlockingChannel(socket.socket(fileno=fds[0]), TO_WORKER)
+            run_worker(channel, dict(zip(socket_fds, fds[1:], strict=True)))
+        for passed_fd in fds:
+            os.close(passed_fd)
     leave_process(0)
 
 
-def prepare(config: Config, orders: Orders) -> None:
-    """Import the application; if that fails, say why and end."""
-    before = shared_descriptors()
+def prepare(config: Config, commands: CommandReader) -> None:
+    """Import the application. If that fails, report why and exit."""
+    before = shared_fds()
     logger = logging.getLogger(ERROR_LOGGER)
     try:
         import_application(config)
     except WhorlError as error:
-        orders.say(Word.LAST_WORDS, list(getattr(error, "problems", (str(error),))))
+        commands.send(MessageType.START_FAILED, problems_of(error))
         leave_process(error.exit_status)
     except BaseException as error:
         logger.exception("the import failed")
-        orders.say(Word.LAST_WORDS, [f"the import of {config.app} failed: {describe(error)}"])
+        commands.send(MessageType.START_FAILED, [f"the import of {config.app} failed: {describe(error)}"])
         leave_process(StartError.exit_status)
-    for complaint in complaints(config.app, shared_descriptors() - before):
-        logger.warning(complaint)
-    flush_streams()  # or else each worker would say it again
-    # The collector would write to every object that it looks at, and so make a copy of its page in each worker.
+    for warning in fork_warnings(config.app, shared_fds() - before):
+        logger.warning(warning)
+    flush_streams()  # otherwise each worker would write the buffered output again
+    # The garbage collector writes to every object that it visits, which copies the object's page in each worker.
     gc.collect()
     gc.freeze()
 
 
-def complaints(app: str, opened: set[str]) -> Iterator[str]:
-    """What was begun while the application was imported and does not bear a fork; a sentence for each.
+def fork_warnings(app: str, opened: set[str]) -> Iterator[str]:
+    """Describe what the application started during its import and does not survive a fork, one sentence each.
 
     Args:
-        app: what it is called.
-        opened: sockets and the like.
+        app: the name of the application.
+        opened: the fds that it opened, as `shared_fds` lists them.
     """
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     others = len(os.listdir(THREADS)) - 1 - len(names)
@@ -169,70 +156,70 @@ def complaints(app: str, opened: set[str]) -> Iterator[str]:
     if opened:
         yield (
             f'"{app}" opened {len(opened)} socket{"s"[: len(opened) > 1]} or the like when it was imported: all '
-            "workers share what is said and heard there. Open it in the lifespan, or do without preload"
+            "workers share what is sent and received there. Open it in the lifespan, or do without preload"
         )
 
 
-def shared_descriptors() -> set[str]:
-    """The sockets, and what event loops wait with, that this process has open."""
+def shared_fds() -> set[str]:
+    """List the open sockets and event loop fds of this process."""
     found = set()
-    for path in DESCRIPTORS.iterdir():
+    for path in FDS.iterdir():
         try:
             name = os.readlink(path)
         except OSError:  # the directory that is being read
             continue
-        if name.startswith(SHARED_BY_MISTAKE):
+        if name.startswith(UNSAFE_TO_SHARE):
             found.add(f"{path.name} {name}")
     return found
 
 
-def bear(orders: Orders, number: int) -> bool:
-    """Fork a worker, and tell the supervisor which process it is. Returns whether this one is it."""
+def fork_worker(commands: CommandReader, request: int) -> bool:
+    """Fork a worker, and report its pid. Returns True in the worker."""
     try:
         pid = fork_twice()
     except OSError as error:
-        orders.say(Word.UNBORN, number, error.strerror or str(error))
+        commands.send(MessageType.FORK_FAILED, request, error.strerror or str(error))
         return False
     if pid is None:
         return True
-    orders.say(Word.BORN, number, pid)
+    commands.send(MessageType.FORKED, request, pid)
     return False
 
 
 def fork_twice() -> int | None:
-    """Fork a process that is nobody's child any more when this returns: whoever adopts has it then.
+    """Fork a process whose parent has exited when this returns, so that it is a child of the subreaper.
 
     Returns:
-        Its number; None in that process.
+        Its pid; None in the new process.
 
     Raises:
-        OSError: there is no room for it.
+        OSError: the system has no resources for it.
     """
     reading, writing = os.pipe()
-    with open(reading, "rb", buffering=0) as said:
-        with open(writing, "wb", buffering=0) as saying:
-            between = fork()
-            if between == 0:
+    with open(reading, "rb", buffering=0) as reader:
+        with open(writing, "wb", buffering=0) as writer:
+            intermediate = fork()
+            if intermediate == 0:
                 try:
                     pid = fork()
                 except OSError as error:
                     pid = -(error.errno or errno.EAGAIN)
                 if pid == 0:
                     return None
-                saying.write(b"%d" % pid)
+                writer.write(b"%d" % pid)
                 os._exit(0)
         try:
-            os.waitpid(between, 0)
+            os.waitpid(intermediate, 0)
         except ChildProcessError:  # the application has SIGCHLD ignored
             pass
-        pid = int(said.read(32) or -errno.ECHILD)
+        pid = int(reader.read(32) or -errno.ECHILD)
     if pid < 0:
         raise OSError(-pid, os.strerror(-pid))
     return pid
 
 
 def fork() -> int:
-    """fork(2). That threads were running has been said, and better."""
+    """Call fork(2) without Python's warning about threads: `fork_warnings` has logged a better one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
