@@ -59,16 +59,16 @@ class Reloader:
 
     Args:
         config: the settings.
-        bounds: the listening sockets, bound; the reloader closes them.
+        listen_sockets: the listening sockets, bound; the reloader closes them.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound]) -> None:
+    def __init__(self, config: Config, listen_sockets: list[Bound]) -> None:
         configured_seconds = config.timeout_graceful_shutdown
         seconds = GRACEFUL_SECONDS if configured_seconds is None else min(configured_seconds, GRACEFUL_SECONDS)
         # No load balancer stands in front of a server in development.
         self.config = dataclasses.replace(config, timeout_graceful_shutdown=seconds, drain_delay=0.0)
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
-        self._bounds = bounds
+        self._listen_sockets = listen_sockets
         self._selector = selectors.DefaultSelector()
         self._notifier = Notifier()
         self._worker: Worker | None = None
@@ -92,8 +92,8 @@ class Reloader:
         file_filter = FileFilter(roots, config.reload_includes, config.reload_excludes)
         watcher = FileWatcher(file_filter, config.reload_delay, self.logger)
         with SignalPipe(RELOADER_ACTIONS) as signals, self._selector, watcher:
-            for bound in self._bounds:
-                bound.handle.listen(config.backlog)
+            for listen_socket in self._listen_sockets:
+                listen_socket.handle.listen(config.backlog)
             self._selector.register(signals.sock, selectors.EVENT_READ)
             self._selector.register(watcher.sock, selectors.EVENT_READ, partial(self._on_change, watcher))
             self.logger.info("Whorl %s is watching %s %s", __version__, ", ".join(file_filter.roots), watcher.method)
@@ -105,8 +105,8 @@ class Reloader:
             finally:
                 if self._worker is not None:
                     self._worker.process.send_signal(signal.SIGKILL)
-                for bound in self._bounds:
-                    bound.close()
+                for listen_socket in self._listen_sockets:
+                    listen_socket.close()
         self.logger.info("Whorl has stopped")
         return 0
 
@@ -132,7 +132,8 @@ class Reloader:
         """Start a server with the code that is on disk now."""
         self._next = Next.WAIT
         # The sockets outlive the server: it leaves what waits in their queues to the next one.
-        sockets = tuple(dataclasses.replace(SocketSpec.of(bound), externally_owned=True) for bound in self._bounds)
+        specs = map(SocketSpec.of, self._listen_sockets)
+        sockets = tuple(dataclasses.replace(spec, externally_owned=True) for spec in specs)
         spec = WorkerSpec(1, self.config, sockets, Program.current(), HEARTBEAT_SECONDS, KILL_SECONDS)
         try:
             self._worker = worker = start_worker(spec, os.getcwd(), monotonic())

@@ -72,7 +72,7 @@ class WorkerAgent(Keeper):
         threading.Thread(target=self._receive, args=(server,), name="whorl supervisor", daemon=True).start()
 
     def bind(self, config: Config) -> list[Bound]:
-        return [bound for bound, _ in self._sockets]
+        return [listen_socket for listen_socket, _ in self._sockets]
 
     def started(self, server: Server, name: str, loop: str) -> None:
         self.send(MessageType.READY, name, loop, server.urls)
@@ -137,8 +137,8 @@ class WorkerAgent(Keeper):
         if not self.is_replaced:
             self.idle_seconds = 0.0
         if empty_queues:
-            for bound, externally_owned in self._sockets:
-                bound.inherited = externally_owned
+            for listen_socket, externally_owned in self._sockets:
+                listen_socket.inherited = externally_owned
         server.should_exit = True
         if kind is MessageType.STOP_NOW:
             server.force_exit = True

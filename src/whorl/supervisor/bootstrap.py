@@ -48,9 +48,9 @@ class SocketSpec:
     redirects_to: int | None = None
 
     @classmethod
-    def of(cls, bound: Bound) -> SocketSpec:
+    def of(cls, listen_socket: Bound) -> SocketSpec:
         """Describe a socket that this process has bound or inherited."""
-        return cls(bound.handle.fileno(), bound.url, bound.inherited, bound.leads_to)
+        return cls(listen_socket.handle.fileno(), listen_socket.url, listen_socket.inherited, listen_socket.leads_to)
 
     def open(self) -> Bound:
         """Open the socket in the process that inherited it. Other processes have it, too, and accept what waits in its

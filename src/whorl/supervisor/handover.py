@@ -44,25 +44,29 @@ class Handover:
     channel: Channel
 
     @classmethod
-    def start(cls, config: Config, bounds: Sequence[Bound], directory: str) -> Handover:
+    def start(cls, config: Config, listen_sockets: Sequence[Bound], directory: str) -> Handover:
         """Start this process's command line again.
 
         Args:
             config: this server's settings. The new server uses the sockets only if it is to listen on the same
                 addresses.
-            bounds: this server's listening sockets.
+            listen_sockets: this server's listening sockets.
             directory: the new server's working directory.
 
         Raises:
             OSError: it cannot be started.
         """
         ours, theirs = socket.socketpair()
-        sockets = [[bound.handle.fileno(), bound.url, bound.inherited, bound.inode, bound.leads_to] for bound in bounds]
+        fds = [listen_socket.handle.fileno() for listen_socket in listen_sockets]
+        sockets = [
+            [fd, listen_socket.url, listen_socket.inherited, listen_socket.inode, listen_socket.leads_to]
+            for fd, listen_socket in zip(fds, listen_sockets, strict=True)
+        ]
         message = encode(MessageType.HANDOVER, theirs.fileno(), addresses_of(config), sockets)
         try:
             process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
-                pass_fds=[theirs.fileno(), *(bound.handle.fileno() for bound in bounds)],
+                pass_fds=[theirs.fileno(), *fds],
                 env={**os.environ, HANDOVER_VARIABLE: message.decode().strip()},
                 cwd=directory,
             )
@@ -93,16 +97,16 @@ class InheritedServer:
     Args:
         channel: to the running server.
         addresses: where it listens.
-        bounds: its sockets. The paths of Unix sockets still belong to it.
+        listen_sockets: its sockets. The paths of Unix sockets still belong to it.
         inodes: for each socket the inode of a Unix socket's path, as in `Bound`.
     """
 
     def __init__(
-        self, channel: Channel, addresses: str, bounds: list[Bound], inodes: list[tuple[int, int] | None]
+        self, channel: Channel, addresses: str, listen_sockets: list[Bound], inodes: list[tuple[int, int] | None]
     ) -> None:
         self._channel = channel
         self._addresses = addresses
-        self._bounds = bounds
+        self._listen_sockets = listen_sockets
         self._inodes = inodes
 
     @classmethod
@@ -125,29 +129,29 @@ class InheritedServer:
             raise StartError(f"{HANDOVER_VARIABLE} is not what a server has set, remove it: {error}") from error
         if environment.get("WATCHDOG_PID") == str(os.getppid()):
             environment["WATCHDOG_PID"] = str(os.getpid())
-        bounds: list[Bound] = []
+        listen_sockets: list[Bound] = []
         inodes: list[tuple[int, int] | None] = []
         for fd, url, externally_owned, inode, redirects_to in sockets:
             os.set_inheritable(fd, False)
-            bounds.append(Bound(socket.socket(fileno=fd), url, externally_owned, None, redirects_to))
+            listen_sockets.append(Bound(socket.socket(fileno=fd), url, externally_owned, None, redirects_to))
             inodes.append(None if inode is None else (inode[0], inode[1]))
         os.set_inheritable(channel_fd, False)
-        return cls(Channel(socket.socket(fileno=channel_fd), {}), addresses, bounds, inodes)
+        return cls(Channel(socket.socket(fileno=channel_fd), {}), addresses, listen_sockets, inodes)
 
     def bind(self, config: Config) -> list[Bound]:
         """Return the running server's sockets, if this one is to listen on the same addresses; otherwise bind
         others."""
         if addresses_of(config) == self._addresses:
-            return self._bounds
-        for bound in self._bounds:
-            bound.handle.close()
+            return self._listen_sockets
+        for listen_socket in self._listen_sockets:
+            listen_socket.handle.close()
         return bind(config)
 
     def acknowledge(self) -> None:
         """Report that this server serves. From now on it removes the paths of Unix sockets; had it failed, the running
         server would have gone on there."""
-        for bound, inode in zip(self._bounds, self._inodes, strict=True):
-            bound.inode = inode
+        for listen_socket, inode in zip(self._listen_sockets, self._inodes, strict=True):
+            listen_socket.inode = inode
         self._channel.send(MessageType.READY)
         self._channel.close()
 

@@ -73,7 +73,7 @@ class MessageType(StrEnum):
 
     # Between the supervisor and the fork server
     FORK = "fork"
-    """Fork a worker. Items: a request number, and the sender's numbers of the listening sockets that are passed with
+    """Fork a worker. Items: a request number, and the sender's fds of the listening sockets that are passed with
     the message. The first fd passed is the worker's end of its channel."""
     FORKED = "forked"
     """Items: the request number and the pid."""

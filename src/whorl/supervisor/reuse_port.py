@@ -17,30 +17,30 @@ from whorl.server.listen.tcp import bind_address
 __all__ = ["ReusePortSockets", "allow_reuse_port"]
 
 
-def supports_reuse_port(bound: Bound) -> bool:
+def supports_reuse_port(listen_socket: Bound) -> bool:
     """Whether other sockets can be bound beside this one: not for Unix sockets, nor for those of other programs."""
-    return not bound.is_unix and not bound.inherited
+    return not listen_socket.is_unix and not listen_socket.inherited
 
 
-def allow_reuse_port(bounds: Sequence[Bound]) -> None:
+def allow_reuse_port(listen_sockets: Sequence[Bound]) -> None:
     """Let other sockets of this user be bound beside these."""
-    for bound in bounds:
-        if supports_reuse_port(bound):
-            bound.handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for listen_socket in listen_sockets:
+        if supports_reuse_port(listen_socket):
+            listen_socket.handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
 class ReusePortSockets:
     """The listening sockets of each slot.
 
     Args:
-        bounds: the sockets that are bound.
+        listen_sockets: the listening sockets, bound.
         per_slot: whether each slot has sockets of its own beside them.
     """
 
-    __slots__ = ("_bounds", "_by_slot", "_per_slot")
+    __slots__ = ("_by_slot", "_listen_sockets", "_per_slot")
 
-    def __init__(self, bounds: Sequence[Bound], per_slot: bool) -> None:
-        self._bounds = bounds
+    def __init__(self, listen_sockets: Sequence[Bound], per_slot: bool) -> None:
+        self._listen_sockets = listen_sockets
         self._per_slot = per_slot
         self._by_slot: dict[int, list[Bound]] = {}
 
@@ -51,12 +51,13 @@ class ReusePortSockets:
             OSError: the address can no longer be bound.
         """
         if not self._per_slot:
-            return self._bounds
+            return self._listen_sockets
         if number not in self._by_slot:
             self._by_slot[number] = []
             try:
-                for bound in self._bounds:
-                    self._by_slot[number].append(clone(bound) if supports_reuse_port(bound) else bound)
+                for listen_socket in self._listen_sockets:
+                    own = clone(listen_socket) if supports_reuse_port(listen_socket) else listen_socket
+                    self._by_slot[number].append(own)
             except OSError:
                 self.drop(number)
                 raise
@@ -64,9 +65,9 @@ class ReusePortSockets:
 
     def drop(self, number: int) -> None:
         """Close a slot's own sockets. The kernel sends them no more clients once its worker has closed them, too."""
-        for bound in self._by_slot.pop(number, ()):
-            if supports_reuse_port(bound):
-                bound.handle.close()
+        for listen_socket in self._by_slot.pop(number, ()):
+            if supports_reuse_port(listen_socket):
+                listen_socket.handle.close()
 
     def close(self) -> None:
         """Close the sockets of all slots."""
@@ -74,9 +75,9 @@ class ReusePortSockets:
             self.drop(number)
 
 
-def clone(bound: Bound) -> Bound:
+def clone(listen_socket: Bound) -> Bound:
     """Bind another socket to the same address with the same options."""
-    sock = bound.handle
-    made = bind_address(sock.family, sock.getsockname(), bound.is_dual_stack, beside=True)
-    made.leads_to = bound.leads_to
-    return made
+    sock = listen_socket.handle
+    cloned = bind_address(sock.family, sock.getsockname(), listen_socket.is_dual_stack, beside=True)
+    cloned.leads_to = listen_socket.leads_to
+    return cloned

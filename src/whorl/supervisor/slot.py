@@ -76,7 +76,7 @@ class WorkerSlot:
         return former
 
     def drop_replacement(self) -> Worker | None:
-        """Empty the place of the replacement. Returns it."""
+        """Take the replacement out of the slot. Returns it."""
         dropped, self.replacement = self.replacement, None
         return dropped
 
@@ -90,7 +90,7 @@ class WorkerSlot:
 
 @dataclass(slots=True)
 class RetiringWorker:
-    """A worker that has left its slot and drains, and until when it holds up the next replacement."""
+    """A worker that is no longer in a slot and drains, and until when it holds up the next replacement."""
 
     worker: Worker
     blocks_until: float

@@ -108,18 +108,18 @@ class WorkerSpawner:
 
     Args:
         config: the settings.
-        bounds: the listening sockets, bound.
+        listen_sockets: the listening sockets, bound.
 
     Attributes:
         directory: where workers start.
         kill_timeout: how long a worker may take to stop before it is killed, None for no limit.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound]) -> None:
+    def __init__(self, config: Config, listen_sockets: list[Bound]) -> None:
         self.config = config
         self.directory = start_directory()
         self.kill_timeout = kill_timeout(config)
-        self._sockets = ReusePortSockets(bounds, config.reuse_port)
+        self._sockets = ReusePortSockets(listen_sockets, config.reuse_port)
 
     def spawn(self, number: int, now: float) -> Worker:
         """Start a worker without waiting for it.

@@ -56,18 +56,18 @@ class Supervisor:
 
     Args:
         config: the settings.
-        bounds: the listening sockets, bound; the supervisor closes them.
+        listen_sockets: the listening sockets, bound; the supervisor closes them.
         count: the number of workers.
         inherited: the server that this one takes over from, None if there is none.
     """
 
     def __init__(
-        self, config: Config, bounds: list[Bound], count: int, inherited: InheritedServer | None = None
+        self, config: Config, listen_sockets: list[Bound], count: int, inherited: InheritedServer | None = None
     ) -> None:
         self.config = config
         self.logger = logging.getLogger(logs.ERROR_LOGGER)
         self._state = State.BOOTING
-        self._bounds = bounds
+        self._listen_sockets = listen_sockets
         self._inherited = inherited
         self._slots = [WorkerSlot(number) for number in range(1, count + 1)]
         self._retiring: list[RetiringWorker] = []
@@ -75,7 +75,9 @@ class Supervisor:
         self._failed_handovers: list[Handover] = []
         self._selector = selectors.DefaultSelector()
         self._spawner = (
-            ForkServerSpawner(config, bounds, self._selector) if config.preload else WorkerSpawner(config, bounds)
+            ForkServerSpawner(config, listen_sockets, self._selector)
+            if config.preload
+            else WorkerSpawner(config, listen_sockets)
         )
         # Orphaned descendants become children of a subreaper, and of process 1, which this is in a container.
         self._gets_orphans = config.preload or (os.getpid() == 1 and hasattr(os, "waitid"))
@@ -92,10 +94,11 @@ class Supervisor:
             WhorlError: the sockets cannot be bound, or logging cannot be configured.
         """
         logs.configure(config)
-        bounds = bind(config) if inherited is None else inherited.bind(config)
+        listen_sockets = bind(config) if inherited is None else inherited.bind(config)
         if config.reuse_port:
-            allow_reuse_port(bounds)
-        return cls(config, bounds, available_cpus() if config.workers == "auto" else config.workers, inherited)
+            allow_reuse_port(listen_sockets)
+        count = available_cpus() if config.workers == "auto" else config.workers
+        return cls(config, listen_sockets, count, inherited)
 
     def run(self) -> int:
         """Serve until told to stop and until all workers have exited.
@@ -114,7 +117,7 @@ class Supervisor:
                     self._observe(signals)
                     self._reconcile(monotonic())
             finally:
-                for worker in self._workers():  # none is left, except after an internal error
+                for worker in self._workers():  # there is none, except after an internal error
                     worker.process.send_signal(signal.SIGKILL)
                 self._close_sockets()
         if self._start_error is not None:
@@ -282,7 +285,7 @@ class Supervisor:
         }
 
     def _on_exit(self, worker: Worker, now: float) -> None:
-        """Free the place of a worker that has ended, and log it unless it was to end."""
+        """Remove a worker that has ended, and log that unless it was to end."""
         if self._is_stopping and worker.process.returncode == SHUTDOWN_FAILED_STATUS:
             self._exit_status = SHUTDOWN_FAILED_STATUS
         slot = self._slot_of(worker)
@@ -419,7 +422,7 @@ class Supervisor:
         """Have a worker drain and exit.
 
         Args:
-            worker: the worker, which has left its slot.
+            worker: the worker, which is no longer in its slot.
             has_heirs: whether other workers accept what waits in the queues of its slot.
         """
         now = monotonic()
@@ -470,9 +473,9 @@ class Supervisor:
                 worker.enter(WorkerState.STOPPING)
 
     def _close_sockets(self) -> None:
-        """Refuse new clients, except for those whom the workers still accept."""
-        for bound in self._bounds:
-            bound.close()
+        """Close the sockets in this process. The workers close theirs."""
+        for listen_socket in self._listen_sockets:
+            listen_socket.close()
 
     def _restart(self) -> None:
         """Replace all workers one by one by workers with the code that is on disk now."""
@@ -520,7 +523,7 @@ class Supervisor:
         if self._is_stopping or self._handover is not None:
             return
         try:
-            self._handover = Handover.start(self.config, self._bounds, self._spawner.directory)
+            self._handover = Handover.start(self.config, self._listen_sockets, self._spawner.directory)
         except OSError as error:
             self.logger.error("SIGUSR2: no new server can be started: %s", error.strerror or error)
             return
@@ -545,8 +548,8 @@ class Supervisor:
         self.logger.info("%s has taken over: stopping", handover)
         self._advance(Event.STOP)
         self._service_manager.handed_over(handover.process.pid)
-        for bound in self._bounds:
-            bound.inode = None  # the path of a Unix socket belongs to the new server
+        for listen_socket in self._listen_sockets:
+            listen_socket.inode = None  # the path of a Unix socket belongs to the new server
         self._close_sockets()
         for slot in self._slots:
             for worker in slot.workers:

@@ -32,15 +32,15 @@ class ForkServerSpawner(WorkerSpawner):
 
     Args:
         config: the settings.
-        bounds: the listening sockets, bound.
+        listen_sockets: the listening sockets, bound.
         selector: watches the channels of the fork servers; the data of a key is what to call.
 
     Raises:
         StartError: the kernel has no subreapers.
     """
 
-    def __init__(self, config: Config, bounds: list[Bound], selector: selectors.BaseSelector) -> None:
-        super().__init__(config, bounds)
+    def __init__(self, config: Config, listen_sockets: list[Bound], selector: selectors.BaseSelector) -> None:
+        super().__init__(config, listen_sockets)
         try:
             set_subreaper()
         except OSError as error:
