@@ -1,4 +1,4 @@
-"""Which changed files are a reason to start again."""
+"""Which changed files are a reason to restart."""
 
 from __future__ import annotations
 

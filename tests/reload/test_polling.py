@@ -1,4 +1,4 @@
-"""Noticing changes by looking: new, changed and removed files, and many at once as one."""
+"""Polling: new, changed and removed files, and many changes at once as one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 20.0
 
 @pytest.fixture
 def noticed(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
-    """What was noticed next, by name."""
+    """Returns the names of the files that were noticed next."""
     (tmp_path / "main.py").write_text("1")
     (tmp_path / "old.py").write_text("1")
     stop = threading.Event()

@@ -1,8 +1,8 @@
-"""`python -m tests.supervisor.load_process HOST PORT`: the load of `load`, in a process of its own, for one that has to
-be elsewhere (`network`).
+"""`python -m tests.supervisor.load_process HOST PORT`: the load of `load` in a process of its own, which can run in
+another network namespace (`network`).
 
-It begins when somebody accepts there. Each line on standard input is answered with a line of JSON: how many requests
-were sent, answered and failed so far, and who answered since the last line. It ends with standard input.
+It begins when the address accepts connections. It answers each line on standard input with a line of JSON: how many
+requests were sent, answered and failed so far, and what answered since the last line. It ends with standard input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.supervisor.load import Load
 TIMEOUT_SECONDS = 10.0
 
 
-class Place:
+class Address:
     """Where to connect."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -28,7 +28,7 @@ class Place:
         return socket.create_connection(self._address, TIMEOUT_SECONDS)
 
     def wait(self) -> None:
-        """Until somebody accepts."""
+        """Wait until a connection is accepted."""
         ends = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
@@ -41,12 +41,12 @@ class Place:
 
 
 def main(host: str, port: str) -> None:
-    place = Place(host, int(port))
-    place.wait()
-    with Load(place) as load:
+    address = Address(host, int(port))
+    address.wait()
+    with Load(address) as load:
         for _ in sys.stdin:
-            voices = load.taken_voices()
-            state = {"sent": load.sent, "answered": load.answered, "failed": load.failed, "voices": voices}
+            answered_by = load.take_answered_by()
+            state = {"sent": load.sent, "answered": load.answered, "failed": load.failed, "answered_by": answered_by}
             print(json.dumps(state), flush=True)
 
 

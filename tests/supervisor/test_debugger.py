@@ -1,4 +1,4 @@
-"""`breakpoint()` in a worker: the user talks to it through the server's standard input, and takes all the time."""
+"""`breakpoint()` in a worker: the user drives it through the server's standard input, without a time limit."""
 
 from __future__ import annotations
 

@@ -138,24 +138,24 @@ class TestOneAtATime:
         for old, new in enumerate((3, 4, 5)):
             scenario.reconcile()
             scenario.reconcile()
-            assert len(scenario.processes) == new + 1, "one successor"
+            assert len(scenario.processes) == new + 1, "one replacement"
             assert scenario.received(old) == [], "until that is ready, the old one serves"
             scenario.ready(new)
             assert scenario.received(old) == [MessageType.RETIRE]
             scenario.reconcile()
-            assert len(scenario.processes) == new + 1, "the old one has not left yet"
+            assert len(scenario.processes) == new + 1, "the old one has not exited yet"
             scenario.exit(old, 0)
         assert scenario.serving() == [3, 4, 5]
         assert len(scenario.processes) == 6
 
-    def test_whatever_the_reasons(self, scenarios: list[Scenario]) -> None:
+    def test_whatever_the_reason(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, 3, limit_worker_lifetime=100.0, limit_worker_memory="1MiB")
         scenario.send(1, MessageType.HEARTBEAT, 2**21)
         scenario.send(2, MessageType.REPLACE_ME)
         scenario.reconcile(200.0)  # and all have lived long enough
         assert len(scenario.processes) == 4
 
-    def test_who_does_not_leave_holds_up_the_next_for_half_a_minute_at_most(self, scenarios: list[Scenario]) -> None:
+    def test_one_that_does_not_exit_delays_the_next_by_half_a_minute_at_most(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios)
         scenario.supervisor._restart()
         scenario.reconcile()
@@ -165,7 +165,7 @@ class TestOneAtATime:
         scenario.reconcile(2.0)
         assert len(scenario.processes) == 4
 
-    def test_more_where_that_was_asked_for(self, scenarios: list[Scenario]) -> None:
+    def test_as_many_as_configured(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, 5, limit_worker_replacements=2)
         scenario.supervisor._restart()
         scenario.reconcile()
@@ -175,7 +175,7 @@ class TestOneAtATime:
         scenario.exit(0, 0)
         assert len(scenario.processes) == 8
 
-    def test_several_that_cannot_start_give_it_up_together(self, scenarios: list[Scenario]) -> None:
+    def test_one_that_cannot_start_ends_the_restart_of_all(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, 3, limit_worker_replacements=3)
         scenario.supervisor._restart()
         scenario.reconcile()
@@ -192,13 +192,13 @@ class TestLimits:
         scenario = started(scenarios, 50, limit_worker_lifetime=100.0)
         lifetimes = [(worker.retire_at or 0.0) - worker.last_heartbeat for worker in scenario.workers]
         assert all(100.0 <= seconds <= 110.0 for seconds in lifetimes)
-        assert max(lifetimes) - min(lifetimes) > 1.0, "they do not all leave together"
+        assert max(lifetimes) - min(lifetimes) > 1.0, "they are not all replaced together"
         scenario.reconcile(99.0)
         assert len(scenario.processes) == 50
         scenario.reconcile(12.0)
         assert len(scenario.processes) == 51
 
-    def test_where_every_worker_is_too_large_they_are_not_replaced_without_end(self, scenarios: list[Scenario]) -> None:
+    def test_if_every_worker_is_too_large_replacements_are_delayed(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, limit_worker_memory="100MiB")
         scenario.send(0, MessageType.HEARTBEAT, 101 * 2**20)
         assert len(scenario.processes) == 3, "at once"
@@ -210,7 +210,7 @@ class TestLimits:
         scenario.reconcile(1.0)
         assert len(scenario.processes) == 4
 
-    def test_a_successor_that_cannot_start_leaves_the_old_one_where_it_is(
+    def test_a_replacement_that_cannot_start_leaves_the_old_worker(
         self, scenarios: list[Scenario], caplog: pytest.LogCaptureFixture
     ) -> None:
         scenario = started(scenarios)
@@ -232,7 +232,7 @@ class TestLimits:
 
 
 class TestEnd:
-    def test_who_has_not_started_is_given_a_moment(self, scenarios: list[Scenario]) -> None:
+    def test_a_worker_that_is_starting_has_five_seconds(self, scenarios: list[Scenario]) -> None:
         scenario = Scenario()
         scenarios.append(scenario)
         scenario.reconcile()
@@ -243,8 +243,8 @@ class TestEnd:
         scenario.reconcile(2.0)
         assert scenario.processes[0].signals == [signal.SIGKILL]
 
-    def test_who_serves_is_given_as_long_as_an_orderly_end_takes(self, scenarios: list[Scenario]) -> None:
-        """docs/deployment.md: 80 s with the defaults; and some more, in which it says so itself."""
+    def test_a_worker_that_serves_has_as_long_as_an_orderly_shutdown_takes(self, scenarios: list[Scenario]) -> None:
+        """docs/deployment.md: 80 s with the defaults, and 5 more, in which the worker logs that itself."""
         scenario = started(scenarios, timeout_worker_healthcheck=None)
         scenario.supervisor._stop()
         assert scenario.received(0) == [MessageType.STOP]
@@ -253,7 +253,7 @@ class TestEnd:
         scenario.reconcile(6.0)
         assert scenario.processes[0].signals == [signal.SIGKILL]
 
-    def test_at_the_second_signal_a_moment(self, scenarios: list[Scenario]) -> None:
+    def test_after_the_second_signal_two_seconds(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios)
         scenario.supervisor._stop()
         scenario.supervisor._stop()
@@ -276,17 +276,17 @@ class TestMalformed:
                 scenario.reconcile()
         finally:
             logging.getLogger(LOGGER).removeHandler(caplog.handler)
-        said = [record.getMessage() for record in caplog.records]
-        assert len({text for text in said if "malformed" in text}) == 1, said
-        assert len(scenario.processes) == 3, "one successor"
-        assert scenario.received(0) == [], "until that is ready, the old one serves, and is still heard"
+        lines = [record.getMessage() for record in caplog.records]
+        assert len({line for line in lines if "malformed" in line}) == 1, lines
+        assert len(scenario.processes) == 3, "one replacement"
+        assert scenario.received(0) == [], "until that is ready, the old one serves, and its messages are read"
         assert scenario.received(1) == []
         scenario.ready(2)
         assert scenario.received(0) == [MessageType.RETIRE]
         assert scenario.received(1) == []
         assert [process.signals for process in scenario.processes] == [[], [], []]
 
-    def test_a_start_that_can_no_longer_be_understood_has_failed(self, scenarios: list[Scenario]) -> None:
+    def test_a_malformed_message_during_a_start_fails_it(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios)
         scenario.supervisor._restart()
         scenario.reconcile()
@@ -296,9 +296,9 @@ class TestMalformed:
         scenario.exit(2, -signal.SIGKILL)
         assert scenario.serving() == [0, 1]
 
-    def test_what_a_worker_says_at_the_wrong_time_changes_nothing(self, scenarios: list[Scenario]) -> None:
+    def test_messages_at_the_wrong_time_change_nothing(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios)
-        scenario.send(0, MessageType.STACK, "no one has asked")
+        scenario.send(0, MessageType.STACK, "not requested")
         scenario.send(0, MessageType.REPLACE_ME)
         scenario.ready(2)
         scenario.ready(0)
@@ -308,7 +308,7 @@ class TestMalformed:
 
 
 class TestHealth:
-    def test_a_start_may_take_as_long_as_it_likes(self, scenarios: list[Scenario]) -> None:
+    def test_a_start_has_no_deadline(self, scenarios: list[Scenario]) -> None:
         scenario = Scenario(timeout_worker_healthcheck=1.0)
         scenarios.append(scenario)
         scenario.reconcile()
@@ -316,7 +316,7 @@ class TestHealth:
         assert scenario.received(0) == []
         assert scenario.processes[0].signals == []
 
-    def test_silence_is_asked_for_its_reason_and_then_ended(self, scenarios: list[Scenario]) -> None:
+    def test_a_worker_without_heartbeats_reports_its_stack_and_is_killed(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, timeout_worker_healthcheck=10.0)
         scenario.reconcile(9.0)
         assert scenario.received(0) == []
@@ -327,7 +327,7 @@ class TestHealth:
         scenario.reconcile(1.0)
         assert scenario.processes[0].signals != []
 
-    def test_if_the_parent_itself_was_held_up_silence_proves_nothing(self, scenarios: list[Scenario]) -> None:
+    def test_if_the_supervisor_woke_up_late_missing_heartbeats_prove_nothing(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, timeout_worker_healthcheck=10.0)
         for worker in scenario.workers:
             worker.last_heartbeat -= 3600.0  # the machine was asleep

@@ -19,7 +19,7 @@ PROCESS = re.compile(r"the new server \(process (\d+)\) starts")
 
 
 def hand_over(server: Process, old: int, count: int) -> int:
-    """Have a new parent take over. Returns its number, when the old one has left."""
+    """Have a new supervisor take over. Returns its pid when the old one has exited."""
     os.kill(old, signal.SIGUSR2)
     wait_for(server, "has taken over", count)
     until(lambda: not alive(old))
@@ -29,7 +29,7 @@ def hand_over(server: Process, old: int, count: int) -> int:
 
 
 def end(pid: int) -> None:
-    """A parent that is not our child."""
+    """Stop a supervisor that is not a child of this process."""
     os.kill(pid, signal.SIGTERM)
     until(lambda: not alive(pid))
 
@@ -89,7 +89,7 @@ def test_log_files_are_reopened(tmp_path: Path) -> None:
         path.rename(rotated)
         server.signal(signal.SIGUSR1)
         until(lambda: path.exists() and "are reopened" in path.read_text())
-        # The parent says so before its workers have done it.
+        # The parent logs it before its workers have done it.
         until(lambda: not any(has_open(pid, rotated) for pid in (server.popen.pid, *children(server))))
         answered: set[int] = set()
         until(lambda: answered.add(ask(server)) or len(answered) == 2)  # type: ignore[func-returns-value]

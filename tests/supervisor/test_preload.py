@@ -37,14 +37,14 @@ MIB = 2**20
 
 
 class Project:
-    """A directory with an application in it, which says when it is imported, and by whom."""
+    """A directory with an application, which prints the pid of each process that imports it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.write()
 
     def write(self, more: str = "") -> None:
-        """Change the application. Bytecode is told apart by whole seconds and the length of the source."""
+        """Change the application. Python recognizes stale bytecode by whole seconds and the length of the source."""
         (self.directory / "served.py").write_text(SOURCE.format(more=more))
 
     @contextmanager
@@ -78,7 +78,7 @@ def memory(pid: int, name: str) -> int:
 
 class TestForked:
     def test_what_was_imported_is_shared(self, loop_name: str, project: Project) -> None:
-        """50 MB that two workers serve from are there once: of each, nearly nothing is its own."""
+        """50 MB that two workers use exist once: nearly nothing is private to either."""
         project.write("HOARD = bytes(range(256)) * 200_000\n")
         with project.serve(loop=loop_name) as server:
             (line,) = server.stderr
@@ -95,8 +95,8 @@ class TestForked:
         assert not [pid for pid in (fork_server, *answered) if alive(pid)]
 
     def test_what_is_done_where(self, project: Project) -> None:
-        """What does not bear a fork is told; a factory is called in each worker; and what a worker's child leaves
-        behind becomes the supervisor's, and must not fill the table of processes."""
+        """What does not survive a fork is logged. A factory is called in each worker. Orphans of a worker's child
+        become children of the supervisor, which has to reap them."""
         project.write(
             "import socket, threading\nthreading.Thread(target=threading.Event().wait, name='mine', daemon=True)"
             ".start()\nLINE = socket.socketpair()\n"
@@ -113,7 +113,7 @@ class TestForked:
 
 
 class TestFirstStart:
-    def test_an_import_that_fails_is_its_own_line_and_status_3(self, project: Project) -> None:
+    def test_an_import_that_fails_is_one_line_and_status_3(self, project: Project) -> None:
         project.write("raise RuntimeError('no database')")
         with project.serve(ready=False) as server:
             assert server.wait() == 3
@@ -133,12 +133,12 @@ class TestFirstStart:
             assert server.wait() == 3
         assert len([line for line in server.stderr if "error:" in line and "no database" in line]) == 1
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_an_import_that_never_ends_is_given_up(self, project: Project, number: int) -> None:
+    @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+    def test_an_import_that_never_ends_is_interrupted(self, project: Project, signum: int) -> None:
         project.write("import time\ntime.sleep(3600)\n")
         with project.serve(ready=False) as server:
             server.wait_for_line("imported in", "stdout")
-            server.signal(number)
+            server.signal(signum)
             assert server.wait(5) == 0
             assert not alive(fork_servers(server)[0])
 
@@ -158,7 +158,7 @@ class TestRestart:
             assert server.stop() == 0
 
     def test_broken_code_changes_nothing(self, project: Project) -> None:
-        """The old workers stay, and more of them are still forked from what they came from."""
+        """The old workers stay, and more of them are still forked from the old fork server."""
         with project.serve() as server:
             before = children(server)
             project.write("raise RuntimeError('half written')")
@@ -174,7 +174,7 @@ class TestRestart:
             until(lambda: len(fork_servers(server)) == 3 and not before & children(server))
 
     def test_a_second_restart_during_the_first(self, project: Project) -> None:
-        """It has the code of now, and not the one of a moment ago, which is still being imported."""
+        """The workers have the newest code, and not the code that is still being imported."""
         with project.serve() as server:
             before = children(server)
             project.write("import time\ntime.sleep(3600)\n")
@@ -188,7 +188,7 @@ class TestRestart:
             assert server.stop() == 0
 
     def test_a_whole_new_server(self, project: Project) -> None:
-        """SIGUSR2: it has a fork server of its own, and the old one leaves with its own."""
+        """SIGUSR2: each server has a fork server of its own."""
         with project.serve() as server:
             before = children(server)
             parent = hand_over(server, server.popen.pid, 1)
@@ -201,8 +201,8 @@ class TestRestart:
 
 class TestAccidents:
     def test_a_killed_worker_is_forked_again(self, project: Project) -> None:
-        """Its end is known although another process has forked it, and nothing is imported again. Its sockets are its
-        own, and made when the fork server was there already: they are handed over to that."""
+        """Its exit is noticed although another process has forked it, and nothing is imported again. Its sockets are
+        its own, and were made after the fork server, which gets them in a message."""
         with project.serve(reuse_port=True) as server:
             rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
             assert len([row for row in rows if row[1] == f"0100007F:{server.port:04X}" and row[3] == "0A"]) == 2
@@ -229,7 +229,7 @@ class TestAccidents:
             assert len(children(server)) == 3
             assert server.stop() == 0
 
-    def test_nobody_survives_the_supervisor(self, project: Project) -> None:
+    def test_no_process_survives_the_supervisor(self, project: Project) -> None:
         with project.serve() as server:
             before = children(server)
             with send(server, "/?sleep=0.3") as client:
@@ -237,7 +237,7 @@ class TestAccidents:
                 assert client.recv(12) == b"HTTP/1.1 200"
             until(lambda: not [pid for pid in before if alive(pid)])
 
-    def test_nor_does_one_that_is_busy_importing(self, project: Project) -> None:
+    def test_a_fork_server_that_imports_does_not_either(self, project: Project) -> None:
         project.write("import time\ntime.sleep(3600)\n")
         with project.serve(ready=False) as server:
             server.wait_for_line("imported in", "stdout")
@@ -246,7 +246,7 @@ class TestAccidents:
 
 
 def test_no_resources_for_another_process() -> None:
-    """The fork server cannot fork: the worker has failed, and says why."""
+    """The fork server cannot fork: the worker has failed, and its error names the reason."""
     ours, theirs = socket.socketpair()
     with subprocess.Popen(["sleep", "60"]) as process, theirs:
         fork_server = ForkServer(process, Channel(ours, FROM_FORK_SERVER))

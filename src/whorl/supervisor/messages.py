@@ -89,84 +89,73 @@ class MessageType(StrEnum):
     URL, whether another program owns it, the inode of a Unix socket's path, and the port that it redirects to."""
 
 
-def is_text(item: Any) -> bool:
-    return isinstance(item, str)
+Check = Callable[[Any], bool]
+"""Whether an item of a message is valid."""
 
 
-def is_texts(item: Any) -> bool:
-    return isinstance(item, list) and all(map(is_text, item))
+def is_a(kind: type) -> Check:
+    return lambda item: type(item) is kind
 
 
-def is_count(item: Any) -> bool:
-    return type(item) is int and 0 <= item < 2**64
+def between(minimum: int, end: int) -> Check:
+    return lambda item: type(item) is int and minimum <= item < end
 
 
-def is_fd(item: Any) -> bool:
-    return type(item) is int and 0 <= item < 2**31
+def optional(check: Check) -> Check:
+    return lambda item: item is None or check(item)
 
 
-def is_fds(item: Any) -> bool:
-    return isinstance(item, list) and all(map(is_fd, item))
+def list_of(check: Check) -> Check:
+    return lambda item: type(item) is list and all(map(check, item))
 
 
-def is_pid(item: Any) -> bool:
-    # kill(2) and waitpid(2) take 0 and -1 for many processes.
-    return type(item) is int and 0 < item < 2**31
+def row_of(*checks: Check) -> Check:
+    return lambda item: type(item) is list and matches(item, checks)
 
 
-def is_bool(item: Any) -> bool:
-    return isinstance(item, bool)
-
-
-def is_inode(item: Any) -> bool:
-    return item is None or (isinstance(item, list) and len(item) == 2 and all(map(is_count, item)))
-
-
-def is_port(item: Any) -> bool:
-    return item is None or (type(item) is int and 0 <= item < 2**16)
-
-
-def is_sockets(item: Any) -> bool:
-    checks = (is_fd, is_text, is_bool, is_inode, is_port)
-    return isinstance(item, list) and all(isinstance(one, list) and matches(one, checks) for one in item)
-
-
-def matches(items: Sequence[Any], checks: Sequence[Callable[[Any], bool]]) -> bool:
+def matches(items: Sequence[Any], checks: Sequence[Check]) -> bool:
+    """Whether there are as many items as checks, and all are valid."""
     return len(items) == len(checks) and all(check(item) for check, item in zip(checks, items, strict=True))
 
 
-MessageTable = Mapping[MessageType, Sequence[Callable[[Any], bool]]]
+TEXT, BOOL = is_a(str), is_a(bool)
+COUNT, FD, PORT = between(0, 2**64), between(0, 2**31), between(0, 2**16)
+PID = between(1, 2**31)
+"""kill(2) and waitpid(2) take 0 and -1 for many processes."""
+SOCKET = row_of(FD, TEXT, BOOL, optional(row_of(COUNT, COUNT)), optional(PORT))
+
+MessageTable = Mapping[MessageType, Sequence[Check]]
 """What a peer may send: each type, with one check for each item."""
 
 Message = tuple[MessageType, list[Any]]
 
 TO_WORKER: MessageTable = {
-    MessageType.SPEC: [is_text],
-    MessageType.RETIRE: [is_bool],
+    MessageType.SPEC: [TEXT],
+    MessageType.RETIRE: [BOOL],
     MessageType.STOP: [],
     MessageType.STOP_NOW: [],
     MessageType.REOPEN_LOGS: [],
     MessageType.DUMP_STACK: [],
 }
 FROM_WORKER: MessageTable = {
-    MessageType.READY: [is_text, is_text, is_texts],
-    MessageType.HEARTBEAT: [is_count],
+    MessageType.READY: [TEXT, TEXT, list_of(TEXT)],
+    MessageType.HEARTBEAT: [COUNT],
     MessageType.REPLACE_ME: [],
     MessageType.DRAINING: [],
-    MessageType.STACK: [is_text],
+    MessageType.STACK: [TEXT],
     MessageType.IN_DEBUGGER: [],
-    MessageType.START_FAILED: [is_texts],
+    MessageType.START_FAILED: [list_of(TEXT)],
 }
-TO_FORK_SERVER: MessageTable = {MessageType.SPEC: [is_text], MessageType.FORK: [is_count, is_fds]}
+TO_FORK_SERVER: MessageTable = {MessageType.SPEC: [TEXT], MessageType.FORK: [COUNT, list_of(FD)]}
 FROM_FORK_SERVER: MessageTable = {
     MessageType.READY: [],
-    MessageType.FORKED: [is_count, is_pid],
-    MessageType.FORK_FAILED: [is_count, is_text],
-    MessageType.START_FAILED: [is_texts],
+    MessageType.FORKED: [COUNT, PID],
+    MessageType.FORK_FAILED: [COUNT, TEXT],
+    MessageType.START_FAILED: [list_of(TEXT)],
 }
-TO_NEW_SERVER: MessageTable = {MessageType.HANDOVER: [is_fd, is_text, is_sockets]}
+TO_NEW_SERVER: MessageTable = {MessageType.HANDOVER: [FD, TEXT, list_of(SOCKET)]}
 FROM_NEW_SERVER: MessageTable = {MessageType.READY: []}
-TO_FROZEN_PROGRAM: MessageTable = {MessageType.BOOTSTRAP: [is_text, is_fd, is_count]}
+TO_FROZEN_PROGRAM: MessageTable = {MessageType.BOOTSTRAP: [TEXT, FD, COUNT]}
 
 
 class MalformedMessage(ValueError):
@@ -227,11 +216,6 @@ class Channel:
         self._selector: selectors.BaseSelector | None = None
         self.is_open = True
         self.malformed: MalformedMessage | None = None
-
-    @property
-    def has_unsent(self) -> bool:
-        """Whether messages wait for room in the socket."""
-        return bool(self._unsent)
 
     def watch(self, selector: selectors.BaseSelector, on_ready: Callable[[], object]) -> None:
         """Register with a selector, until the peer closes or `close` is called.

@@ -354,7 +354,7 @@ class Supervisor:
         if worker.retire_at is not None and now >= worker.retire_at and worker.is_serving:
             worker.retire_at = None
             worker.request_replacement(ReplaceReason.LIFETIME)
-        if worker.is_overdue(self.config.timeout_worker_healthcheck, now):
+        if now >= worker.heartbeat_deadline(self.config.timeout_worker_healthcheck):
             if not worker.in_debugger:
                 silent_seconds = now - worker.last_heartbeat
                 self.logger.error("%s: its event loop has not turned for %.1f s", worker, silent_seconds)

@@ -151,18 +151,16 @@ class Worker:
         """Kill the worker after so long, or earlier if that was decided before."""
         self.kill_at = min(self.kill_at or inf, now + seconds)
 
+    def heartbeat_deadline(self, healthcheck_seconds: float | None) -> float:
+        """When its next heartbeat is overdue; infinity if it is not watched, or was asked for its stack already."""
+        if healthcheck_seconds is None or self.is_starting or self.stack_requested or not self.channel.is_open:
+            return inf
+        return self.last_heartbeat + healthcheck_seconds
+
     def next_deadline(self, healthcheck_seconds: float | None) -> float:
         """When the worker has to be looked at although it sends nothing."""
-        deadlines = [time for time in (self.kill_at, self.retire_at) if time is not None]
-        if healthcheck_seconds is not None and not self.is_starting and not self.stack_requested:
-            deadlines.append(self.last_heartbeat + healthcheck_seconds)
-        return min(deadlines, default=inf)
-
-    def is_overdue(self, healthcheck_seconds: float | None, now: float) -> bool:
-        """Whether its heartbeats have stopped, and it was not asked why."""
-        if healthcheck_seconds is None or self.is_starting or self.stack_requested or not self.channel.is_open:
-            return False
-        return now - self.last_heartbeat >= healthcheck_seconds
+        deadlines = (self.kill_at, self.retire_at, self.heartbeat_deadline(healthcheck_seconds))
+        return min(time for time in deadlines if time is not None)
 
     def request_stack(self, now: float) -> None:
         """Ask what blocks the event loop, and kill the worker soon after."""
