@@ -14,8 +14,7 @@ import pytest
 from whorl.config import Config
 from whorl.supervisor.messages import FROM_WORKER, TO_WORKER, Channel, MessageType, decode, encode
 from whorl.supervisor.spawn import WorkerSpawner
-from whorl.supervisor.state import State
-from whorl.supervisor.supervisor import Supervisor
+from whorl.supervisor.supervisor import State, Supervisor
 from whorl.supervisor.worker import Worker
 
 LOGGER = "whorl.error"

@@ -1,4 +1,4 @@
-"""Workers of a program for which `sys.executable` is no interpreter: PyInstaller or cx_Freeze has frozen it, or it
+"""Workers of a program for which `sys.executable` is not an interpreter: it is frozen by PyInstaller or cx_Freeze, or
 embeds Python.
 
 Such an executable runs its program from the beginning, whatever its command line is. So a worker is started as

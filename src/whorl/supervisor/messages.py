@@ -26,7 +26,7 @@ __all__ = [
 BOOTSTRAP_VARIABLE = "_WHORL_WORKER"
 HANDOVER_VARIABLE = "_WHORL_HANDOVER"
 """Environment variables that each carry one message, to a process that does not know yet which fd its channel is. They
-are no settings, whose names begin with WHORL_."""
+are not settings, whose names begin with WHORL_."""
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """More than any valid line. A longer one is dropped."""

@@ -13,6 +13,7 @@ import random
 import selectors
 import signal
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from functools import partial
 from itertools import chain
 from time import monotonic
@@ -32,12 +33,11 @@ from whorl.supervisor.service_manager import ServiceManager
 from whorl.supervisor.signals import SUPERVISOR_ACTIONS, Action, SignalPipe
 from whorl.supervisor.slot import RetiringWorker, WorkerSlot
 from whorl.supervisor.spawn import WorkerSpawner
-from whorl.supervisor.state import TRANSITIONS, Event, State
 from whorl.supervisor.subreaper import reap_unknown
 from whorl.supervisor.worker import ReplaceReason, Worker, WorkerState
 from whorl.version import __version__
 
-__all__ = ["Supervisor"]
+__all__ = ["State", "Supervisor"]
 
 STARTING_EXIT_SECONDS = 5.0
 """How long a worker that is still starting may take to exit: it has no clients."""
@@ -49,6 +49,33 @@ OVERSLEEP_SECONDS = 2.0
 """If this process wakes up so late, the machine was suspended or overloaded, and missing heartbeats prove nothing."""
 MAX_WAIT_SECONDS = 3600.0
 LIFETIME_JITTER = 0.1
+
+
+class State(Enum):
+    """What the supervisor does."""
+
+    BOOTING = "starts the first worker, which shows whether the application starts at all"
+    FILLING = "starts the other workers"
+    RUNNING = "all workers have served; it replaces those that need it"
+    STOPPING = "all workers drain"
+    KILLING = "all workers exit without a drain"
+
+
+class Event(Enum):
+    """What changes the state."""
+
+    WORKER_READY = auto()
+    ALL_READY = auto()
+    STOP = auto()
+
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.BOOTING: {Event.WORKER_READY: State.FILLING, Event.STOP: State.STOPPING},
+    State.FILLING: {Event.ALL_READY: State.RUNNING, Event.STOP: State.STOPPING},
+    State.RUNNING: {Event.STOP: State.STOPPING},
+    State.STOPPING: {Event.STOP: State.KILLING},
+    State.KILLING: {},
+}
 
 
 class Supervisor:
@@ -418,17 +445,17 @@ class Supervisor:
             self._inherited.acknowledge()
         self._service_manager.started(address, monotonic())
 
-    def _retire(self, worker: Worker, has_heirs: bool = True) -> None:
+    def _retire(self, worker: Worker, is_last: bool = False) -> None:
         """Have a worker drain and exit.
 
         Args:
             worker: the worker, which is no longer in its slot.
-            has_heirs: whether other workers accept what waits in the queues of its slot.
+            is_last: whether no other worker accepts from the queues of its slot.
         """
         now = monotonic()
         timeout_seconds = self._spawner.kill_timeout if worker.is_serving else STARTING_EXIT_SECONDS
         worker.enter(WorkerState.STOPPING)
-        empty_queues = self.config.reuse_port and not has_heirs
+        empty_queues = self.config.reuse_port and is_last
         worker.stop(MessageType.RETIRE, empty_queues, timeout_seconds=timeout_seconds, now=now)
         self._retiring.append(RetiringWorker(worker, now + REPLACE_INTERVAL_SECONDS))
 
@@ -509,7 +536,7 @@ class Supervisor:
         slot = self._slots.pop()
         self.logger.info("SIGTTOU: %d worker%s from now on", len(self._slots), "s"[: len(self._slots) > 1])
         for worker in slot.workers:
-            self._retire(worker, has_heirs=False)
+            self._retire(worker, is_last=True)
         self._spawner.drop_queues(slot.number)
 
     def _reopen_logs(self) -> None:
@@ -553,7 +580,7 @@ class Supervisor:
         self._close_sockets()
         for slot in self._slots:
             for worker in slot.workers:
-                self._retire(worker, has_heirs=False)
+                self._retire(worker, is_last=True)
         self._slots.clear()
 
 
