@@ -123,8 +123,7 @@ class Reloader:
             if worker.process.poll() is not None:
                 self._on_exit(worker)
             elif worker.kill_at is not None and monotonic() >= worker.kill_at:
-                worker.kill_at = None
-                worker.process.send_signal(signal.SIGKILL)
+                worker.kill(monotonic())
         for action in signals.read():
             ON_ACTION[action](self)
 
@@ -170,7 +169,7 @@ class Reloader:
                 self._next = Next.START
                 self._stop(worker)
             elif kind is MessageType.START_FAILED:
-                worker.start_error = "; ".join(items[0])
+                worker.fail_start("; ".join(items[0]))
         if worker.channel.malformed is not None and not was_malformed:
             self.logger.error("the server sent a malformed message: %s", worker.channel.malformed)
 

@@ -70,6 +70,13 @@ class WorkerSlot:
         """Whether a worker of this slot accepts clients."""
         return self.worker is not None and self.worker.is_serving
 
+    def add(self, worker: Worker) -> None:
+        """Put a worker into the slot: as its worker if it is empty, otherwise as the replacement."""
+        if self.worker is None:
+            self.worker = worker
+        else:
+            self.replacement = worker
+
     def promote(self) -> Worker | None:
         """Make the replacement the worker. Returns the former worker."""
         former, self.worker, self.replacement = self.worker, self.replacement, None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import selectors
 import signal
 from collections.abc import Callable, Iterator
@@ -48,7 +47,6 @@ REPLACE_INTERVAL_SECONDS = 30.0
 OVERSLEEP_SECONDS = 2.0
 """If this process wakes up so late, the machine was suspended or overloaded, and missing heartbeats prove nothing."""
 MAX_WAIT_SECONDS = 3600.0
-LIFETIME_JITTER = 0.1
 
 
 class State(Enum):
@@ -210,13 +208,13 @@ class Supervisor:
         now = monotonic()
         if now - due > OVERSLEEP_SECONDS:
             for worker in self._workers():
-                worker.last_heartbeat = now
+                worker.touch(now)
 
     def _receive(self, worker: Worker) -> None:
         """Handle the messages that a worker has sent."""
         was_malformed = worker.channel.malformed is not None
         for kind, items in worker.channel.receive():
-            worker.last_heartbeat = monotonic()
+            worker.touch(monotonic())
             ON_MESSAGE[kind](self, worker, *items)
         if worker.channel.malformed is not None and not was_malformed:
             self._on_malformed(worker)
@@ -228,7 +226,7 @@ class Supervisor:
         """Replace a worker whose messages may have been lost."""
         self.logger.error("%s sent a malformed message: %s", worker, worker.channel.malformed)
         if worker.is_starting:  # it may have been READY
-            worker.start_error = worker.start_error or "it sent a malformed message"
+            worker.fail_start(worker.start_error or "it sent a malformed message")
             worker.process.send_signal(signal.SIGKILL)
             return
         worker.request_replacement(ReplaceReason.MALFORMED_MESSAGE)
@@ -240,9 +238,8 @@ class Supervisor:
         if not worker.enter(WorkerState.SERVING):
             return
         self._spawner.commit(worker)
-        lifetime_seconds = self.config.limit_worker_lifetime
-        if lifetime_seconds is not None:
-            worker.retire_at = worker.last_heartbeat + lifetime_seconds * random.uniform(1.0, 1.0 + LIFETIME_JITTER)
+        if self.config.limit_worker_lifetime is not None:
+            worker.limit_lifetime(self.config.limit_worker_lifetime)
         slot = self._slot_of(worker)
         if slot is None:
             return
@@ -257,8 +254,7 @@ class Supervisor:
             self._announce(name, loop, ", ".join(urls))
 
     def _on_heartbeat(self, worker: Worker, memory_bytes: int) -> None:
-        worker.memory_bytes = memory_bytes
-        worker.in_debugger = False
+        worker.heartbeat(memory_bytes)
         limit_bytes = self.config.limit_worker_memory
         slot = self._slot_of(worker)
         if limit_bytes is None or memory_bytes <= limit_bytes or slot is None:
@@ -280,14 +276,14 @@ class Supervisor:
     def _on_stack(self, worker: Worker, stack: str) -> None:
         if worker.stack_requested:
             self.logger.error("%s is replaced: its event loop is blocked here:\n%s", worker, stack)
-            worker.kill_at = monotonic()
+            worker.kill_within(0.0, monotonic())
 
     def _on_in_debugger(self, worker: Worker) -> None:
         if worker.excuse_debugger():
             self.logger.info("%s is in a debugger: it is not replaced for that", worker)
 
     def _on_start_failed(self, worker: Worker, problems: list[str]) -> None:
-        worker.start_error = "; ".join(problems)
+        worker.fail_start("; ".join(problems))
 
     def _reap(self) -> None:
         """Handle the processes that have ended."""
@@ -378,8 +374,7 @@ class Supervisor:
     def _check_worker(self, worker: Worker, now: float) -> None:
         """Replace a worker at the end of its lifetime, ask one that sends no heartbeats why, and kill at the
         deadline."""
-        if worker.retire_at is not None and now >= worker.retire_at and worker.is_serving:
-            worker.retire_at = None
+        if worker.is_too_old(now):
             worker.request_replacement(ReplaceReason.LIFETIME)
         if now >= worker.heartbeat_deadline(self.config.timeout_worker_healthcheck):
             if not worker.in_debugger:
@@ -393,7 +388,7 @@ class Supervisor:
         """Start workers in empty slots: the first one alone, until it serves."""
         for slot in self._slots:
             if slot.worker is None and now >= slot.backoff.until:
-                slot.worker = self._spawn(slot, now)
+                self._spawn(slot, now)
             if self._state not in (State.FILLING, State.RUNNING):
                 return
 
@@ -404,7 +399,7 @@ class Supervisor:
             if allowed > 0 and slot.worker is not None and slot.needs_replacement(now):
                 allowed -= 1
                 self.logger.info("%s will be replaced: %s", slot.worker, slot.worker.why_replaced)
-                slot.replacement = self._spawn(slot, now)
+                self._spawn(slot, now)
 
     def _replacements(self, now: float) -> int:
         """Count the workers that are being replaced: the replacement starts, or the old worker drains."""
@@ -418,21 +413,21 @@ class Supervisor:
 
     # Act: what happens to workers
 
-    def _spawn(self, slot: WorkerSlot, now: float) -> Worker | None:
-        """Start a worker. Returns None if the system has no resources for it, which is tried again later."""
+    def _spawn(self, slot: WorkerSlot, now: float) -> None:
+        """Start a worker in a slot. If the system has no resources for it, it is tried again later."""
         try:
             worker = self._spawner.spawn(slot.number, now)
         except OSError as error:
             if self._state is State.BOOTING:
                 self._start_error = f"no worker can be started: {error.strerror or error}"
                 self._stop()
-                return None
+                return
             delay_seconds = slot.backoff.failed(now)
             self.logger.error("no worker can be started now (%s): next try in %g s", error, delay_seconds)
-            return None
+            return
+        slot.add(worker)
         worker.channel.watch(self._selector, partial(self._receive, worker))
         self.logger.debug("%s starts", worker)
-        return worker
 
     def _announce(self, name: str, loop: str, address: str) -> None:
         """Report that all workers serve."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,8 @@ from typing import Any, Protocol
 from whorl.supervisor.messages import Channel, MessageType
 
 __all__ = ["ChildProcess", "ReplaceReason", "Worker", "WorkerState", "describe_exit"]
+
+LIFETIME_JITTER = 0.1
 
 STACK_SECONDS = 1.0
 """How long a worker whose event loop is blocked has to report its stack."""
@@ -122,6 +125,30 @@ class Worker:
         if state not in TRANSITIONS[self.state]:
             return False
         self.state = state
+        return True
+
+    def touch(self, now: float) -> None:
+        """Note that the worker lives."""
+        self.last_heartbeat = now
+
+    def heartbeat(self, memory_bytes: int) -> None:
+        """Note that the event loop runs."""
+        self.memory_bytes = memory_bytes
+        self.in_debugger = False
+
+    def fail_start(self, why: str) -> None:
+        """Note why the worker could not start."""
+        self.start_error = why
+
+    def limit_lifetime(self, lifetime_seconds: float) -> None:
+        """Set the lifetime, with up to a tenth added at random, so that not all workers are replaced together."""
+        self.retire_at = self.last_heartbeat + lifetime_seconds * random.uniform(1.0, 1.0 + LIFETIME_JITTER)
+
+    def is_too_old(self, now: float) -> bool:
+        """Whether its lifetime has ended. Returns True once."""
+        if self.retire_at is None or now < self.retire_at or not self.is_serving:
+            return False
+        self.retire_at = None
         return True
 
     def request_replacement(self, reason: ReplaceReason) -> bool:

@@ -29,25 +29,21 @@ class ForkedProcess:
         server: the fork server that forks it.
 
     Attributes:
+        server: the same.
         returncode: the exit status, or a negative signal number; None until it has ended.
     """
 
-    __slots__ = ("_pid", "_server", "returncode")
+    __slots__ = ("_pid", "returncode", "server")
 
     def __init__(self, server: ForkServer) -> None:
-        self._server = server
+        self.server = server
         self._pid: int | None = None
         self.returncode: int | None = None
 
     @property
-    def server(self) -> ForkServer:
-        """The fork server that forks it."""
-        return self._server
-
-    @property
     def pid(self) -> int:
         """The process id; that of the fork server while it is pending."""
-        return self._server.process.pid if self._pid is None else self._pid
+        return self.server.process.pid if self._pid is None else self._pid
 
     def forked(self, pid: int) -> None:
         """Note the process id."""
@@ -60,7 +56,7 @@ class ForkedProcess:
     def poll(self) -> int | None:
         """Return the current `returncode` without waiting."""
         if self.returncode is None and self._pid is None:
-            status = self._server.poll()  # its last message may be FORKED
+            status = self.server.poll()  # its last message may be FORKED
             if self._pid is None:
                 self.returncode = status
         if self.returncode is None and self._pid is not None:
@@ -169,12 +165,12 @@ class ForkServer:
     def _on_fork_failed(self, request: int, reason: str) -> None:
         if request in self._pending:
             worker, process = self._pending.pop(request)
-            worker.start_error = f"no process can be forked: {reason}"
+            worker.fail_start(f"no process can be forked: {reason}")
             process.fork_failed()
 
     def _on_start_failed(self, problems: list[str]) -> None:
         for worker, _ in self._pending.values():
-            worker.start_error = "; ".join(problems)
+            worker.fail_start("; ".join(problems))
 
 
 ON_MESSAGE: dict[MessageType, Callable[..., Any]] = {
