@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from socket import socket, socketpair
 from time import monotonic
 
@@ -196,6 +197,17 @@ class TestLimits:
         assert len(scenario.processes) == 50
         scenario.reconcile(12.0)
         assert len(scenario.processes) == 51
+
+    def test_a_worker_that_drains_past_its_lifetime_does_not_wake_the_supervisor(
+        self, scenarios: list[Scenario]
+    ) -> None:
+        """Otherwise the supervisor would never sleep again until that worker has exited."""
+        scenario = started(scenarios, limit_worker_lifetime=1000.0, timeout_graceful_shutdown=None)
+        scenario.supervisor._restart()
+        scenario.reconcile()
+        scenario.ready(2)
+        assert scenario.received(0) == [MessageType.RETIRE]
+        assert scenario.workers[0].next_deadline(None) == inf
 
     def test_if_every_worker_is_too_large_replacements_are_delayed(self, scenarios: list[Scenario]) -> None:
         scenario = started(scenarios, limit_worker_memory="100MiB")

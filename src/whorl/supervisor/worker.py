@@ -125,6 +125,8 @@ class Worker:
         if state not in TRANSITIONS[self.state]:
             return False
         self.state = state
+        if state is WorkerState.STOPPING:
+            self.retire_at = None
         return True
 
     def touch(self, now: float) -> None:
