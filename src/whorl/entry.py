@@ -1,7 +1,8 @@
-"""`whorl.run` and the command line end here: one process, a parent with workers, or one that starts again.
+"""Choose between a single process, a supervisor with workers, and a reloader. `whorl.run` and the command line end
+here.
 
-With one worker and without reload there is no parent: the process that was started is the server. But one that takes
-over from a parent (SIGUSR2) is a parent too, because only that knows how.
+A single worker without reload needs no parent: the started process is the server. Only one that takes over from a
+supervisor (SIGUSR2) is a supervisor, too, because the old one waits for its message.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from whorl.platform import open_standard_fds
 from whorl.server.nesting import refuse_nested
 from whorl.server.run import require_no_running_loop
 from whorl.server.server import serve_config
-from whorl.supervisor.frozen import VARIABLE, become_worker
-from whorl.supervisor.handover import Inheritance
+from whorl.supervisor.frozen import become_worker
+from whorl.supervisor.handover import InheritedServer
+from whorl.supervisor.messages import BOOTSTRAP_VARIABLE
 
 __all__ = ["run", "run_config"]
 
@@ -33,17 +35,17 @@ def run(app: Any, **options: Any) -> None:
         options: the settings of docs/settings.md, by name.
 
     Raises:
-        SystemExit: with status 3 where the configuration cannot be served, which was said in one line each; with
-            status 1 where the application failed in its shutdown.
+        SystemExit: with status 3 if the server cannot start, after one line for each problem; with status 1 if the
+            application failed in its shutdown.
         StartError: the application calls this while a server imports it.
     """
-    if VARIABLE in os.environ:
+    if BOOTSTRAP_VARIABLE in os.environ:
         become_worker(os.environ)
-    refuse_nested()  # outside of what follows, which would end the process in the midst of an import
+    refuse_nested()  # outside the try, which would end the process in the middle of an import
     try:
         status = run_config(Config(app, **options))
     except WhorlError as error:
-        complain(error)
+        print_problems(error)
         status = error.exit_status
     if status:
         raise SystemExit(status)
@@ -53,10 +55,10 @@ def run_config(config: Config) -> int:
     """Serve until told to stop.
 
     Args:
-        config: what the user asked for.
+        config: the settings.
 
     Returns:
-        The exit status of the process: 0 after an orderly end, 1 where the application failed in its shutdown.
+        The exit status of the process: 0 after an orderly shutdown, 1 if the application failed in its shutdown.
 
     Raises:
         WhorlError: the server could not start.
@@ -67,25 +69,25 @@ def run_config(config: Config) -> int:
     log_notes(config)
     if config.reload:
         return reload(config)
-    inheritance = Inheritance.taken(os.environ)
-    if config.workers == 1 and inheritance is None:
+    inherited = InheritedServer.from_env(os.environ)
+    if config.workers == 1 and inherited is None:
         return serve_config(config)
     require_main_thread("workers")
-    from whorl.supervisor.supervisor import Supervisor  # one process has no use for it
+    from whorl.supervisor.supervisor import Supervisor  # a single process does not need it
 
-    return Supervisor.of(config, inheritance).run()
+    return Supervisor.create(config, inherited).run()
 
 
 def reload(config: Config) -> int:
-    """Serve, and start again when files change, until told to stop. Returns the exit status."""
+    """Serve, and restart when files change, until told to stop. Returns the exit status."""
     require_main_thread("reload")
-    from whorl.reload.reloader import Reloader  # nobody but a developer has use for it
+    from whorl.reload.reloader import Reloader  # only development needs it
 
-    return Reloader.of(config).run()
+    return Reloader.create(config).run()
 
 
 def log_notes(config: Config) -> None:
-    """Log what was accepted and has no effect: once, here, and not in each worker."""
+    """Log the settings that were accepted and have no effect: once here, and not in each worker."""
     if config.notes:
         logs.configure(config)
         for note in config.notes:
@@ -93,12 +95,12 @@ def log_notes(config: Config) -> None:
 
 
 def require_main_thread(name: str) -> None:
-    """Raises StartError in another thread."""
+    """Raise StartError in any other thread."""
     if threading.current_thread() is not threading.main_thread():
         raise StartError(f"{name} needs signals, which only the main thread gets: call whorl.run there, or do without")
 
 
-def complain(error: WhorlError) -> None:
-    """Say what is wrong, one line for each thing."""
+def print_problems(error: WhorlError) -> None:
+    """Print one line for each problem."""
     for problem in getattr(error, "problems", (str(error),)):
         print(f"whorl: error: {problem}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Noticing changes by looking: new, changed and removed files, and many at once as one."""
+"""Polling: new, changed and removed files, and many changes at once as one."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from queue import SimpleQueue
 
 import pytest
 
+from whorl.reload.file_filter import FileFilter
 from whorl.reload.polling import poll
-from whorl.reload.wanted import Wanted
 
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @pytest.fixture
 def noticed(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
-    """What was noticed next, by name."""
+    """Returns the names of the files that were noticed next."""
     (tmp_path / "main.py").write_text("1")
     (tmp_path / "old.py").write_text("1")
     stop = threading.Event()
     queue: SimpleQueue[set[str]] = SimpleQueue()
 
     def watch() -> None:
-        for paths in poll(Wanted([str(tmp_path)]), 0.02, stop):
+        for paths in poll(FileFilter([str(tmp_path)]), 0.02, stop):
             queue.put({Path(path).name for path in paths})
 
     started = threading.Thread(target=watch)
@@ -40,7 +40,7 @@ def noticed(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
     while not queue.empty():
         queue.get()
     try:
-        yield lambda: queue.get(timeout=PATIENCE_SECONDS)
+        yield lambda: queue.get(timeout=TIMEOUT_SECONDS)
     finally:
         stop.set()
         started.join()

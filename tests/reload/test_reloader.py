@@ -1,4 +1,4 @@
-"""`--reload`, from outside: what is served after a change, and that nobody is ever refused."""
+"""`--reload`, from outside: what is served after a change, and that no client is ever refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from tests.harness import Process, read_all, read_response, serve
 from tests.server.peer import Peer, close
-from tests.supervisor.workers import alive, children
+from tests.supervisor.processes import alive, children
 from whorl.server.drain import NEW_SECONDS
 
 APP = """
@@ -46,8 +46,8 @@ PROGRAM = (
     "import runpy, sys; {first}; del sys.argv[1:3]; runpy.run_module('whorl', run_name='__main__', alter_sys=True)"
 )
 WITHOUT_WATCHFILES = PROGRAM.format(first="sys.modules['watchfiles'] = None")
-IMPATIENT = PROGRAM.format(first="from whorl.reload import reloader; reloader.KILL_SECONDS = 0.3")
-PATIENCE_SECONDS = 20.0
+SHORT_KILL_TIMEOUT = PROGRAM.format(first="from whorl.reload import reloader; reloader.KILL_SECONDS = 0.3")
+TIMEOUT_SECONDS = 20.0
 
 
 class Project:
@@ -58,12 +58,12 @@ class Project:
         self.write("one")
 
     def write(self, answer: str, before: str = "") -> None:
-        """Change the application; each answer has another length, because bytecode is told apart by whole seconds and
-        the length of the source."""
+        """Change the application; each answer has another length, because Python recognizes stale bytecode by whole
+        seconds and the length of the source."""
         (self.directory / "main.py").write_text(APP.format(answer=answer, before=before))
 
     def write_websocket(self, answer: str) -> None:
-        """Change it to one that says its answer over WebSocket."""
+        """Change it to one that sends its answer over WebSocket."""
         (self.directory / "main.py").write_text(WEBSOCKET_APP.format(answer=answer))
 
     @contextlib.contextmanager
@@ -79,11 +79,11 @@ def project(tmp_path: Path) -> Project:
 
 
 def ask(process: Process, path: bytes = b"/") -> str:
-    """The answer; whoever asks is never refused. Who connects and then says nothing for NEW_SECONDS may find the
-    connection closed, as it happens to a client on a machine that is busy; it asks again."""
+    """Return the answer. A client is never refused, but if it sends nothing for NEW_SECONDS, which happens on a busy
+    machine, the connection may be closed; then ask again."""
     while True:
         began, was_prompt = time.monotonic(), False
-        with process.connect(PATIENCE_SECONDS) as client:
+        with process.connect(TIMEOUT_SECONDS) as client:
             try:
                 client.sendall(GET % path)
                 was_prompt = time.monotonic() - began < NEW_SECONDS / 2
@@ -96,13 +96,13 @@ def ask(process: Process, path: bytes = b"/") -> str:
 
 
 def ask_until(process: Process, answer: str) -> None:
-    """Ask on and on, until the new code answers."""
-    ends = time.monotonic() + PATIENCE_SECONDS
+    """Ask repeatedly, until the new code answers."""
+    ends = time.monotonic() + TIMEOUT_SECONDS
     while ask(process) != answer:
         assert time.monotonic() < ends
 
 
-def test_a_change_is_served_and_nobody_is_refused(loop_name: str, project: Project) -> None:
+def test_a_change_is_served_and_no_client_is_refused(loop_name: str, project: Project) -> None:
     with project.serve(loop_name) as process:
         assert ask(process) == "one"
         project.write("second")
@@ -121,7 +121,7 @@ def test_without_watchfiles(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "warning"),
     [
         ("raise ImportError('built for another system')", "cannot be imported (ImportError: built for another system)"),
         ("raise SystemError", "cannot be imported (SystemError)"),
@@ -129,21 +129,21 @@ def test_without_watchfiles(project: Project) -> None:
         ("", "watchfiles cannot watch (AttributeError: module 'watchfiles' has no attribute 'watch')"),
     ],
 )
-def test_with_a_watchfiles_that_does_not_work(project: Project, code: str, said: str) -> None:
-    """It is said once, and files are looked at instead."""
+def test_with_a_watchfiles_that_does_not_work(project: Project, code: str, warning: str) -> None:
+    """That is logged once, and files are polled instead."""
     folder = project.directory / ".packages"
     folder.mkdir()
     (folder / "watchfiles.py").write_text(code)
     python = (sys.executable, "-c", PROGRAM.format(first=f"sys.path.insert(0, {str(folder)!r})"))
     with project.serve(python=python) as process:
-        assert " WARNING " in process.wait_for_line(said)
+        assert " WARNING " in process.wait_for_line(warning)
         project.write("second")
         ask_until(process, "second")
         assert process.stop() == 0
     assert not [line for line in process.stderr if "bug of Whorl" in line]
 
 
-def test_broken_code_is_told_once_and_a_browser_waits_for_the_mend(project: Project) -> None:
+def test_broken_code_is_logged_once_and_a_browser_waits_for_the_fix(project: Project) -> None:
     with project.serve() as process:
         project.write("broken", "x = (")
         process.wait_for_line("waiting for a change")
@@ -151,7 +151,7 @@ def test_broken_code_is_told_once_and_a_browser_waits_for_the_mend(project: Proj
         asks = threading.Thread(target=lambda: answers.append(ask(process)))
         asks.start()
         project.write("mended!!")
-        asks.join(PATIENCE_SECONDS)
+        asks.join(TIMEOUT_SECONDS)
         assert answers == ["mended!!"]
         assert len([line for line in process.stderr if line.strip() == "x = ("]) == 1
 
@@ -173,7 +173,7 @@ def test_a_change_during_a_slow_start_is_not_lost(project: Project) -> None:
         assert ask(process) == "third time"
 
 
-def test_an_open_stream_does_not_hold_it_up(loop_name: str, project: Project) -> None:
+def test_an_open_stream_does_not_delay_it(loop_name: str, project: Project) -> None:
     with project.serve(loop_name) as process, process.connect() as stream:
         stream.sendall(GET % b"/stream")
         assert b"one" in stream.recv(65536)
@@ -185,8 +185,8 @@ def test_an_open_stream_does_not_hold_it_up(loop_name: str, project: Project) ->
             read_all(stream)
 
 
-def test_an_open_websocket_does_not_hold_it_up(loop_name: str, project: Project) -> None:
-    """A page that connects anew hears the new code."""
+def test_an_open_websocket_does_not_delay_it(loop_name: str, project: Project) -> None:
+    """A page that reconnects gets the new code."""
     project.write_websocket("one")
     with project.serve(loop_name) as process, Peer(process) as peer:
         assert peer.text() == "one"
@@ -198,9 +198,9 @@ def test_an_open_websocket_does_not_hold_it_up(loop_name: str, project: Project)
             assert again.text() == "second"
 
 
-def test_a_server_that_does_not_leave_is_ended(project: Project) -> None:
-    """Its loop is blocked: after KILL_SECONDS, which are fewer here, it is killed, and the new code serves."""
-    with project.serve(python=(sys.executable, "-c", IMPATIENT)) as process, process.connect() as client:
+def test_a_server_that_does_not_exit_is_killed(project: Project) -> None:
+    """Its loop is blocked: after KILL_SECONDS, which is shorter here, it is killed, and the new code serves."""
+    with project.serve(python=(sys.executable, "-c", SHORT_KILL_TIMEOUT)) as process, process.connect() as client:
         (stuck,) = children(process)
         client.sendall(GET % b"/block")
         process.wait_for_line("blocks", "stdout")
@@ -211,16 +211,16 @@ def test_a_server_that_does_not_leave_is_ended(project: Project) -> None:
         assert process.wait(5) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_leaves_at_once(project: Project, number: int) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_it_exits_at_once(project: Project, signum: int) -> None:
     with project.serve() as process:
         (worker,) = children(process)
-        process.signal(number)
+        process.signal(signum)
         assert process.wait(5) == 0
         assert not alive(worker)
 
 
-def test_it_leaves_at_once_while_code_is_imported_or_broken(project: Project) -> None:
+def test_it_exits_at_once_while_code_is_imported_or_broken(project: Project) -> None:
     project.write("slowly", "print('imports', flush=True); time.sleep(3600)")
     with project.serve(ready=False) as process:
         process.wait_for_line("imports", "stdout")
@@ -248,7 +248,7 @@ def test_no_server_outlives_a_parent_that_was_killed(project: Project) -> None:
         (worker,) = children(process)
         process.popen.kill()
         process.popen.wait()
-        ends = time.monotonic() + PATIENCE_SECONDS
+        ends = time.monotonic() + TIMEOUT_SECONDS
         while alive(worker):
             assert time.monotonic() < ends
             time.sleep(0.01)

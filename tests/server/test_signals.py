@@ -21,6 +21,9 @@ from tests.server.client import until
 APP = "tests.server.signals_app:app"
 SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
+# Of a directory where nothing changes: other tests may write into the checkout.
+RELOAD = {"reload": True, "reload_dir": "deploy"}
+
 
 def get(path: bytes) -> bytes:
     return b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -51,7 +54,7 @@ def test_one_process_drains(names: tuple[str, ...], loop_name: str) -> None:
         assert any("lifespan ended" in line for line in server.stderr)
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 2, "preload": True}, {"reload": True}])
+@pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 2, "preload": True}, RELOAD])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_to_the_whole_group_is_one(options: dict[str, object], name: str) -> None:
     """systemd's KillMode=control-group, supervisord's stopasgroup, Ctrl+C under `uv run`."""
@@ -67,7 +70,7 @@ def test_a_signal_to_the_whole_group_is_one(options: dict[str, object], name: st
 
 
 def test_sighup_to_the_parent_of_reload_drains() -> None:
-    with serve(APP, reload=True) as server:
+    with serve(APP, **RELOAD) as server:
         with slow_request(server) as response:
             server.signal(signal.SIGHUP)
         assert response[0].endswith(b"slow"), response
@@ -101,7 +104,7 @@ class TestFiles:
         (tmp_path / "logging.json").write_text(json.dumps(config))
         return {"log_config": tmp_path / "logging.json", "ready": False}
 
-    @pytest.mark.parametrize(("name", "options"), [("SIGHUP", {}), ("SIGUSR1", {}), ("SIGUSR1", {"reload": True})])
+    @pytest.mark.parametrize(("name", "options"), [("SIGHUP", {}), ("SIGUSR1", {}), ("SIGUSR1", RELOAD)])
     def test_log_files_are_reopened(self, tmp_path: Path, name: str, options: dict[str, object]) -> None:
         log, rotated = tmp_path / "log", tmp_path / "rotated"
         with serve(APP, **options, **self.logging(tmp_path)) as server:  # type: ignore[arg-type]
@@ -115,7 +118,7 @@ class TestFiles:
             )
             assert server.stop() == 0
 
-    @pytest.mark.parametrize("options", [{}, {"reload": True}])
+    @pytest.mark.parametrize("options", [{}, RELOAD])
     def test_sigusr2_is_for_workers(self, options: dict[str, object]) -> None:
         with serve(APP, **options) as server:
             server.signal(signal.SIGUSR2)
@@ -124,7 +127,7 @@ class TestFiles:
             assert server.stop() == 0
 
 
-@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"reload": True}])
+@pytest.mark.parametrize("options", [{}, {"workers": 2}, RELOAD])
 def test_nohup_keeps_sighup_ignored(options: dict[str, object]) -> None:
     with serve(APP, python=("nohup", sys.executable), **options) as server:
         server.signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Applications for workers: they say who they are, and misbehave when asked to."""
+"""Applications for workers: they answer with their pid, and misbehave when asked to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOARD: list[bytes] = []
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Answers with its process's number. `block` holds up the loop, `sleep` does not, `hoard` takes memory."""
+    """Answer with the pid. `block` blocks the event loop, `sleep` does not, `hoard` takes memory."""
     if scope["type"] == "lifespan":
         await live(receive, send, float(os.environ.get("TEST_START_SECONDS", "0")))
         return
@@ -34,7 +34,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if "hoard" in query:
         HOARD.append(b"x" * int(query["hoard"]))
     if "orphan" in query:
-        leave_an_orphan()
+        make_an_orphan()
     if "hold" in query:
         ctypes.PyDLL(None).sleep(int(query["hold"]))  # in C, and Python's lock is held all the time
     if "channel" in query:
@@ -50,14 +50,14 @@ async def live(receive: Receive, send: Send, seconds: float) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            time.sleep(seconds)  # a start-up that holds up the loop
+            time.sleep(seconds)  # a start-up that blocks the event loop
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
 
 
 def write_to_parent(data: bytes) -> None:
-    """Write to an fd that is not ours: the channel to the parent, which has made it (SO_PEERCRED)."""
+    """Write to an fd that is not the application's: the channel to the parent, which has made it (SO_PEERCRED)."""
     for name in os.listdir("/proc/self/fd"):
         try:
             sock = socket.socket(fileno=os.dup(int(name)))
@@ -70,8 +70,8 @@ def write_to_parent(data: bytes) -> None:
                     sock.send(data)
 
 
-def leave_an_orphan() -> None:
-    """A child of a child, whose parent ends at once."""
+def make_an_orphan() -> None:
+    """Fork a child of a child, whose parent ends at once."""
     child = os.fork()
     if child == 0:
         os.fork()
@@ -80,6 +80,6 @@ def leave_an_orphan() -> None:
 
 
 async def broken(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """It cannot start."""
+    """An application that cannot start."""
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "no database"})

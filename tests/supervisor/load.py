@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 PAUSE_SECONDS = 0.002 if os.environ.get("WHORL_TEST_SOAK") == "1" else 0.01
-"""Between two requests of a client: some hundreds a second in all, which leaves the workers room to start."""
+"""Between two requests of a client: some hundreds a second in all, which leaves the workers CPU time to start."""
 
 
-class Place(Protocol):
-    """Where a server is, such as a `Process`."""
+class Target(Protocol):
+    """A server to connect to, such as a `Process`."""
 
     stderr: list[str]
 
@@ -27,7 +27,7 @@ class Place(Protocol):
 
 @dataclass
 class Load:
-    """Clients in threads, from `with` to its end.
+    """Clients in threads, a context manager.
 
     Args:
         process: the server.
@@ -38,17 +38,17 @@ class Load:
         sent: how many requests were sent.
         answered: how many were answered with 200.
         failed: what went wrong with the others.
-        voices: who answered, as they call themselves: workers by their process's number.
+        answered_by: the contents of the answers: the pids of workers.
     """
 
-    process: Place
+    process: Target
     keeping: int = 2
     short: int = 2
     sent: int = 0
     answered: int = 0
     failed: list[str] = field(default_factory=list)
-    voices: set[str] = field(default_factory=set)
-    _over: bool = False
+    answered_by: set[str] = field(default_factory=set)
+    _is_over: bool = False
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,18 +61,18 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over = True
+        self._is_over = True
         for thread in self._threads:
             thread.join()
 
-    def taken_voices(self) -> list[str]:
-        """Who answered since this was asked last."""
+    def take_answered_by(self) -> list[str]:
+        """Return what answered since the last call."""
         with self._lock:
-            voices, self.voices = self.voices, set()
-        return sorted(voices)
+            answered_by, self.answered_by = self.answered_by, set()
+        return sorted(answered_by)
 
     def check(self) -> None:
-        """Nothing failed, and something was asked."""
+        """Assert that there were requests and none failed."""
         assert self.failed == [], (len(self.failed), self.failed[:5], self.report(), self.process.stderr[-30:])
         assert self.sent == self.answered > 0
 
@@ -80,7 +80,7 @@ class Load:
         return f"{self.sent} requests sent, {self.answered} answered, {len(self.failed)} failed"
 
     def _run(self, target: Callable[[], None]) -> None:
-        while not self._over:
+        while not self._is_over:
             try:
                 target()
             except Exception as error:
@@ -91,7 +91,7 @@ class Load:
         with self.process.connect() as client:
             file = client.makefile("rb")
             is_first = True
-            while not self._over:
+            while not self._is_over:
                 if self._ask(client, file, b"", "first" if is_first else "later"):
                     return
                 is_first = False
@@ -101,7 +101,7 @@ class Load:
             self._ask(client, client.makefile("rb"), b"Connection: close\r\n", "only")
 
     def _ask(self, client: socket.socket, file: object, fields: bytes, which: str) -> bool:
-        """One request. Returns whether the connection ends with it."""
+        """Send one request. Returns whether the server closes the connection after it."""
         with self._lock:
             self.sent += 1
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
@@ -115,9 +115,9 @@ class Load:
             closes = closes or line == b"connection: close"
         content: bytes = file.read(length)  # type: ignore[attr-defined]
         if status != 200 or len(content) != length or not length:
-            raise ConnectionError(f"status {status}, {len(content)} of {length} octets")
+            raise ConnectionError(f"status {status}, {len(content)} of {length} bytes")
         with self._lock:
             self.answered += 1
-            self.voices.add(content.decode())
+            self.answered_by.add(content.decode())
         time.sleep(PAUSE_SECONDS)
         return closes

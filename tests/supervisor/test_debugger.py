@@ -1,4 +1,4 @@
-"""`breakpoint()` in a worker: the user talks to it through the server's standard input, and takes all the time."""
+"""`breakpoint()` in a worker: the user drives it through the server's standard input, without a time limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.harness import read_response, serve
-from tests.supervisor.workers import children, lines, send
+from tests.supervisor.processes import children, lines, send
 
 APP = "tests.supervisor.apps:app"
 HEALTHCHECK_SECONDS = 0.3

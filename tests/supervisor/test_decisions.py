@@ -1,4 +1,4 @@
-"""What the parent decides, without a process: workers here are what it sees of them, and the test speaks for them."""
+"""What the supervisor decides, without processes: the workers are fakes, and the test sends their messages."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import logging
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from socket import socket, socketpair
 from time import monotonic
 
 import pytest
 
 from whorl.config import Config
-from whorl.supervisor.channel import FROM_WORKER, TO_WORKER, Channel, Word, decode, encode
-from whorl.supervisor.source import Source
-from whorl.supervisor.supervisor import Supervisor
-from whorl.supervisor.worker import Phase, Worker
+from whorl.supervisor.messages import FROM_WORKER, TO_WORKER, Channel, MessageType, decode, encode
+from whorl.supervisor.spawn import WorkerSpawner
+from whorl.supervisor.supervisor import State, Supervisor
+from whorl.supervisor.worker import Worker
 
 LOGGER = "whorl.error"
 
 
 @dataclass
-class Actor:
-    """A process that does what the test says."""
+class FakeProcess:
+    """A process that ends when the test sets `returncode`."""
 
     pid: int
     returncode: int | None = None
@@ -31,74 +32,75 @@ class Actor:
     def poll(self) -> int | None:
         return self.returncode
 
-    def send_signal(self, number: int) -> None:
-        self.signals.append(number)
+    def send_signal(self, signum: int) -> None:
+        self.signals.append(signum)
 
 
-class Cast(Source):
-    """Where the workers here come from."""
+class FakeSpawner(WorkerSpawner):
+    """Makes workers without processes."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
-        self.actors: list[Actor] = []
+        self.fakes: list[FakeProcess] = []
         self.ends: list[socket] = []
         self.workers: list[Worker] = []
+        self.error: OSError | None = None
 
-    def worker(self, number: int, now: float) -> Worker:
+    def spawn(self, number: int, now: float) -> Worker:
+        if self.error is not None:
+            raise self.error
         ours, theirs = socketpair()
-        self.actors.append(Actor(1000 + len(self.actors)))
+        self.fakes.append(FakeProcess(1000 + len(self.fakes)))
         self.ends.append(theirs)
-        self.workers.append(Worker(number, self.actors[-1], Channel(ours, FROM_WORKER), now))
+        self.workers.append(Worker(number, self.fakes[-1], Channel(ours, FROM_WORKER), now))
         return self.workers[-1]
 
 
-class Stage:
-    """A supervisor and its workers.
+class Scenario:
+    """A supervisor with fake workers.
 
     Attributes:
-        actors: their processes, in the order in which they were started.
-        ends: of their channels.
-        time: by which the supervisor decides.
+        processes: the workers' processes, in the order of their start.
+        ends: the workers' ends of their channels.
+        time: the supervisor's time.
     """
 
     def __init__(self, count: int = 2, **options: object) -> None:
         self.config = Config("m:a", workers=count, **options)
         self.supervisor = Supervisor(self.config, [], count)
-        cast = self.supervisor._source = Cast(self.config, [])
-        self.actors, self.ends, self.workers = cast.actors, cast.ends, cast.workers
+        self.spawner = self.supervisor._spawner = FakeSpawner(self.config, [])
+        self.processes, self.ends, self.workers = self.spawner.fakes, self.spawner.ends, self.spawner.workers
         self.time = monotonic()
 
-    # What happens
-
-    def tend(self, seconds: float = 0.0) -> None:
-        """So much time passes, and the supervisor looks."""
+    def reconcile(self, seconds: float = 0.0) -> None:
+        """Let time pass, and have the supervisor take the steps that are due."""
         self.time = max(self.time + seconds, monotonic())
-        self.supervisor._tend(self.time)
+        self.supervisor._reconcile(self.time)
 
-    def says(self, index: int, word: Word, *items: object) -> None:
-        """A worker says something."""
-        self.ends[index].send(encode(word, *items))
-        self.supervisor._hear(self.workers[index])
-        self.tend()
+    def send(self, index: int, kind: MessageType, *items: object) -> None:
+        """Have a worker send a message."""
+        self.ends[index].send(encode(kind, *items))
+        self.supervisor._receive(self.workers[index])
+        self.reconcile()
 
     def ready(self, index: int) -> None:
-        self.says(index, Word.READY, "m:a", "asyncio", ["http://127.0.0.1:1"])
+        self.send(index, MessageType.READY, "m:a", "asyncio", ["http://127.0.0.1:1"])
 
-    def ends_with(self, index: int, status: int) -> None:
-        """A worker's process ends."""
+    def exit(self, index: int, status: int) -> None:
+        """End a worker's process."""
         self.ends[index].close()
-        self.actors[index].returncode = status
+        self.processes[index].returncode = status
         self.supervisor._reap()
-        self.tend()
+        self.reconcile()
 
     def start(self) -> None:
-        """All of the first workers serve."""
-        for index in range(len(self.supervisor._posts)):
-            self.tend()
+        """Start the supervisor until all workers serve."""
+        for index in range(len(self.supervisor._slots)):
+            self.reconcile()
             self.ready(index)
 
-    def told(self, index: int) -> list[Word]:
-        """What a worker was told."""
+    def received(self, index: int) -> list[MessageType]:
+        """What a worker has received since the last call."""
         self.ends[index].setblocking(False)
         try:
             return [decode(line, TO_WORKER)[0] for line in self.ends[index].recv(65536).splitlines()]
@@ -106,7 +108,7 @@ class Stage:
             return []
 
     def serving(self) -> list[int]:
-        return [index for index, worker in enumerate(self.workers) if worker.phase is Phase.SERVING]
+        return [index for index, worker in enumerate(self.workers) if worker.is_serving]
 
     def close(self) -> None:
         for end, worker in zip(self.ends, self.workers, strict=True):
@@ -116,219 +118,270 @@ class Stage:
 
 
 @pytest.fixture
-def stages() -> Iterator[list[Stage]]:
-    made: list[Stage] = []
+def scenarios() -> Iterator[list[Scenario]]:
+    made: list[Scenario] = []
     yield made
-    for stage in made:
-        stage.close()
+    for scenario in made:
+        scenario.close()
 
 
-def a_stage(stages: list[Stage], count: int = 2, **options: object) -> Stage:
-    stages.append(Stage(count, **options))
-    stages[-1].start()
-    return stages[-1]
+def started(scenarios: list[Scenario], count: int = 2, **options: object) -> Scenario:
+    scenarios.append(Scenario(count, **options))
+    scenarios[-1].start()
+    return scenarios[-1]
 
 
 class TestOneAtATime:
-    def test_a_restart(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, 3)
-        stage.supervisor._restart()
+    def test_a_restart(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, 3)
+        scenario.supervisor._restart()
         for old, new in enumerate((3, 4, 5)):
-            stage.tend()
-            stage.tend()
-            assert len(stage.actors) == new + 1, "one successor"
-            assert stage.told(old) == [], "until that is ready, the old one serves"
-            stage.ready(new)
-            assert stage.told(old) == [Word.RETIRE]
-            stage.tend()
-            assert len(stage.actors) == new + 1, "the old one has not left yet"
-            stage.ends_with(old, 0)
-        assert stage.serving() == [3, 4, 5]
-        assert len(stage.actors) == 6
+            scenario.reconcile()
+            scenario.reconcile()
+            assert len(scenario.processes) == new + 1, "one replacement"
+            assert scenario.received(old) == [], "until that is ready, the old one serves"
+            scenario.ready(new)
+            assert scenario.received(old) == [MessageType.RETIRE]
+            scenario.reconcile()
+            assert len(scenario.processes) == new + 1, "the old one has not exited yet"
+            scenario.exit(old, 0)
+        assert scenario.serving() == [3, 4, 5]
+        assert len(scenario.processes) == 6
 
-    def test_whatever_the_reasons(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, 3, limit_worker_lifetime=100.0, limit_worker_memory="1MiB")
-        stage.says(1, Word.ALIVE, 7, 2**21)
-        stage.says(2, Word.SPENT, "limit_max_requests is reached")
-        stage.tend(200.0)  # and all have lived long enough
-        assert len(stage.actors) == 4
+    def test_whatever_the_reason(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, 3, limit_worker_lifetime=100.0, limit_worker_memory="1MiB")
+        scenario.send(1, MessageType.HEARTBEAT, 2**21)
+        scenario.send(2, MessageType.REPLACE_ME)
+        scenario.reconcile(200.0)  # and all have lived long enough
+        assert len(scenario.processes) == 4
 
-    def test_who_does_not_leave_holds_up_the_next_for_half_a_minute_at_most(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages)
-        stage.supervisor._restart()
-        stage.tend()
-        stage.ready(2)
-        stage.tend(29.0)
-        assert len(stage.actors) == 3
-        stage.tend(2.0)
-        assert len(stage.actors) == 4
+    def test_one_that_does_not_exit_delays_the_next_by_half_a_minute_at_most(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios)
+        scenario.supervisor._restart()
+        scenario.reconcile()
+        scenario.ready(2)
+        scenario.reconcile(29.0)
+        assert len(scenario.processes) == 3
+        scenario.reconcile(2.0)
+        assert len(scenario.processes) == 4
 
-    def test_more_where_that_was_asked_for(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, 5, limit_worker_replacements=2)
-        stage.supervisor._restart()
-        stage.tend()
-        assert len(stage.actors) == 7
-        stage.ready(5)
-        assert len(stage.actors) == 7
-        stage.ends_with(0, 0)
-        assert len(stage.actors) == 8
+    def test_as_many_as_configured(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, 5, limit_worker_replacements=2)
+        scenario.supervisor._restart()
+        scenario.reconcile()
+        assert len(scenario.processes) == 7
+        scenario.ready(5)
+        assert len(scenario.processes) == 7
+        scenario.exit(0, 0)
+        assert len(scenario.processes) == 8
 
-    def test_several_that_cannot_start_give_it_up_together(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, 3, limit_worker_replacements=3)
-        stage.supervisor._restart()
-        stage.tend()
-        stage.ends_with(3, 3)
-        assert [stage.told(index) for index in (4, 5)] == [[Word.RETIRE]] * 2
-        assert stage.serving() == [0, 1, 2]
-        stage.ends_with(4, 0)
-        stage.ends_with(5, 0)
-        assert len(stage.actors) == 6
+    def test_one_that_cannot_start_ends_the_restart_of_all(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, 3, limit_worker_replacements=3)
+        scenario.supervisor._restart()
+        scenario.reconcile()
+        scenario.exit(3, 3)
+        assert [scenario.received(index) for index in (4, 5)] == [[MessageType.RETIRE]] * 2
+        assert scenario.serving() == [0, 1, 2]
+        scenario.exit(4, 0)
+        scenario.exit(5, 0)
+        assert len(scenario.processes) == 6
 
 
 class TestLimits:
-    def test_up_to_a_tenth_is_added_to_the_lifetime(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, 50, limit_worker_lifetime=100.0)
-        lifetimes = [(worker.expires or 0.0) - worker.heard for worker in stage.workers]
+    def test_up_to_a_tenth_is_added_to_the_lifetime(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, 50, limit_worker_lifetime=100.0)
+        lifetimes = [(worker.retire_at or 0.0) - worker.last_heartbeat for worker in scenario.workers]
         assert all(100.0 <= seconds <= 110.0 for seconds in lifetimes)
-        assert max(lifetimes) - min(lifetimes) > 1.0, "they do not all leave together"
-        stage.tend(99.0)
-        assert len(stage.actors) == 50
-        stage.tend(12.0)
-        assert len(stage.actors) == 51
+        assert max(lifetimes) - min(lifetimes) > 1.0, "they are not all replaced together"
+        scenario.reconcile(99.0)
+        assert len(scenario.processes) == 50
+        scenario.reconcile(12.0)
+        assert len(scenario.processes) == 51
 
-    def test_where_every_worker_is_too_large_they_are_not_replaced_without_end(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, limit_worker_memory="100MiB")
-        stage.says(0, Word.ALIVE, 0, 101 * 2**20)
-        assert len(stage.actors) == 3, "at once"
-        stage.ready(2)
-        stage.ends_with(0, 0)
-        stage.says(2, Word.ALIVE, 0, 101 * 2**20)
-        stage.says(2, Word.ALIVE, 0, 102 * 2**20)
-        assert len(stage.actors) == 3, "and then not before half a second has passed"
-        stage.tend(1.0)
-        assert len(stage.actors) == 4
-
-    def test_a_successor_that_cannot_start_leaves_the_old_one_where_it_is(
-        self, stages: list[Stage], caplog: pytest.LogCaptureFixture
+    def test_a_worker_that_drains_past_its_lifetime_does_not_wake_the_supervisor(
+        self, scenarios: list[Scenario]
     ) -> None:
-        stage = a_stage(stages)
-        stage.says(1, Word.SPENT, "limit_max_requests is reached")
-        stage.says(2, Word.LAST_WORDS, ["no database"])
+        """Otherwise the supervisor would never sleep again until that worker has exited."""
+        scenario = started(scenarios, limit_worker_lifetime=1000.0, timeout_graceful_shutdown=None)
+        scenario.supervisor._restart()
+        scenario.reconcile()
+        scenario.ready(2)
+        assert scenario.received(0) == [MessageType.RETIRE]
+        assert scenario.workers[0].next_deadline(None) == inf
+
+    def test_if_every_worker_is_too_large_replacements_are_delayed(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, limit_worker_memory="100MiB")
+        scenario.send(0, MessageType.HEARTBEAT, 101 * 2**20)
+        assert len(scenario.processes) == 3, "at once"
+        scenario.ready(2)
+        scenario.exit(0, 0)
+        scenario.send(2, MessageType.HEARTBEAT, 101 * 2**20)
+        scenario.send(2, MessageType.HEARTBEAT, 102 * 2**20)
+        assert len(scenario.processes) == 3, "and then not before half a second has passed"
+        scenario.reconcile(1.0)
+        assert len(scenario.processes) == 4
+
+    def test_a_replacement_that_cannot_start_leaves_the_old_worker(
+        self, scenarios: list[Scenario], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        scenario = started(scenarios)
+        scenario.send(1, MessageType.REPLACE_ME)
+        scenario.send(2, MessageType.START_FAILED, ["no database"])
         caplog.clear()
         logging.getLogger(LOGGER).addHandler(caplog.handler)
         try:
-            stage.ends_with(2, 3)
+            scenario.exit(2, 3)
             (line,) = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
         finally:
             logging.getLogger(LOGGER).removeHandler(caplog.handler)
         assert "worker 2 (process 1001) stays, because its successor" in line
         assert "could not start: no database" in line
-        assert stage.serving() == [0, 1]
-        assert stage.told(1) == []
-        stage.tend(1.0)
-        assert len(stage.actors) == 4, "it is tried again"
+        assert scenario.serving() == [0, 1]
+        assert scenario.received(1) == []
+        scenario.reconcile(1.0)
+        assert len(scenario.processes) == 4, "it is tried again"
 
 
 class TestEnd:
-    def test_who_has_not_started_is_given_a_moment(self, stages: list[Stage]) -> None:
-        stage = Stage()
-        stages.append(stage)
-        stage.tend()
-        stage.supervisor._end()
-        assert stage.told(0) == [Word.STOP]
-        stage.tend(4.0)
-        assert stage.actors[0].signals == []
-        stage.tend(2.0)
-        assert stage.actors[0].signals == [signal.SIGKILL]
+    def test_a_worker_that_is_starting_has_five_seconds(self, scenarios: list[Scenario]) -> None:
+        scenario = Scenario()
+        scenarios.append(scenario)
+        scenario.reconcile()
+        scenario.supervisor._stop()
+        assert scenario.received(0) == [MessageType.STOP]
+        scenario.reconcile(4.0)
+        assert scenario.processes[0].signals == []
+        scenario.reconcile(2.0)
+        assert scenario.processes[0].signals == [signal.SIGKILL]
 
-    def test_who_serves_is_given_as_long_as_an_orderly_end_takes(self, stages: list[Stage]) -> None:
-        """docs/deployment.md: 80 s with the defaults; and some more, in which it says so itself."""
-        stage = a_stage(stages, timeout_worker_healthcheck=None)
-        stage.supervisor._end()
-        assert stage.told(0) == [Word.STOP]
-        stage.tend(80.0)
-        assert stage.actors[0].signals == []
-        stage.tend(6.0)
-        assert stage.actors[0].signals == [signal.SIGKILL]
+    def test_a_worker_that_serves_has_as_long_as_an_orderly_shutdown_takes(self, scenarios: list[Scenario]) -> None:
+        """docs/deployment.md: 80 s with the defaults, and 5 more, in which the worker logs that itself."""
+        scenario = started(scenarios, timeout_worker_healthcheck=None)
+        scenario.supervisor._stop()
+        assert scenario.received(0) == [MessageType.STOP]
+        scenario.reconcile(80.0)
+        assert scenario.processes[0].signals == []
+        scenario.reconcile(6.0)
+        assert scenario.processes[0].signals == [signal.SIGKILL]
 
-    def test_at_the_second_signal_a_moment(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages)
-        stage.supervisor._end()
-        stage.supervisor._end()
-        assert stage.told(0) == [Word.STOP, Word.NOW]
-        stage.tend(3.0)
-        assert stage.actors[0].signals == [signal.SIGKILL]
+    def test_after_the_second_signal_two_seconds(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios)
+        scenario.supervisor._stop()
+        scenario.supervisor._stop()
+        assert scenario.received(0) == [MessageType.STOP, MessageType.STOP_NOW]
+        scenario.reconcile(3.0)
+        assert scenario.processes[0].signals == [signal.SIGKILL]
 
 
 class TestMalformed:
-    @pytest.mark.parametrize("line", [b"5", b"null", b'["alive"]', b'["draining",1]', b"\xff"])
+    @pytest.mark.parametrize("line", [b"5", b"null", b'["heartbeat"]', b'["draining",1]', b"\xff"])
     def test_one_line_is_logged_and_that_worker_is_replaced(
-        self, stages: list[Stage], caplog: pytest.LogCaptureFixture, line: bytes
+        self, scenarios: list[Scenario], caplog: pytest.LogCaptureFixture, line: bytes
     ) -> None:
-        stage = a_stage(stages)
+        scenario = started(scenarios)
         logging.getLogger(LOGGER).addHandler(caplog.handler)
         try:
             for _ in range(3):
-                stage.ends[0].send(line + b"\n")
-                stage.supervisor._hear(stage.workers[0])
-                stage.tend()
+                scenario.ends[0].send(line + b"\n")
+                scenario.supervisor._receive(scenario.workers[0])
+                scenario.reconcile()
         finally:
             logging.getLogger(LOGGER).removeHandler(caplog.handler)
-        said = [record.getMessage() for record in caplog.records]
-        assert len({text for text in said if "malformed" in text}) == 1, said
-        assert len(stage.actors) == 3, "one successor"
-        assert stage.told(0) == [], "until that is ready, the old one serves, and is still heard"
-        assert stage.told(1) == []
-        stage.ready(2)
-        assert stage.told(0) == [Word.RETIRE]
-        assert stage.told(1) == []
-        assert [actor.signals for actor in stage.actors] == [[], [], []]
+        lines = [record.getMessage() for record in caplog.records]
+        assert len({line for line in lines if "malformed" in line}) == 1, lines
+        assert len(scenario.processes) == 3, "one replacement"
+        assert scenario.received(0) == [], "until that is ready, the old one serves, and its messages are read"
+        assert scenario.received(1) == []
+        scenario.ready(2)
+        assert scenario.received(0) == [MessageType.RETIRE]
+        assert scenario.received(1) == []
+        assert [process.signals for process in scenario.processes] == [[], [], []]
 
-    def test_a_start_that_can_no_longer_be_understood_has_failed(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages)
-        stage.supervisor._restart()
-        stage.tend()
-        stage.ends[2].send(b"hello\n")
-        stage.supervisor._hear(stage.workers[2])
-        assert stage.actors[2].signals == [signal.SIGKILL]
-        stage.ends_with(2, -signal.SIGKILL)
-        assert stage.serving() == [0, 1]
+    def test_a_malformed_message_during_a_start_fails_it(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios)
+        scenario.supervisor._restart()
+        scenario.reconcile()
+        scenario.ends[2].send(b"hello\n")
+        scenario.supervisor._receive(scenario.workers[2])
+        assert scenario.processes[2].signals == [signal.SIGKILL]
+        scenario.exit(2, -signal.SIGKILL)
+        assert scenario.serving() == [0, 1]
 
-    def test_what_a_worker_says_at_the_wrong_time_changes_nothing(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages)
-        stage.says(0, Word.STACK, "no one has asked")
-        stage.says(0, Word.SPENT, "enough")
-        stage.ready(2)
-        stage.ready(0)
-        stage.tend(1.0)
-        assert stage.serving() == [1, 2]
-        assert stage.actors[0].signals == []
+    def test_messages_at_the_wrong_time_change_nothing(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios)
+        scenario.send(0, MessageType.STACK, "not requested")
+        scenario.send(0, MessageType.REPLACE_ME)
+        scenario.ready(2)
+        scenario.ready(0)
+        scenario.reconcile(1.0)
+        assert scenario.serving() == [1, 2]
+        assert scenario.processes[0].signals == []
 
 
 class TestHealth:
-    def test_a_start_may_take_as_long_as_it_likes(self, stages: list[Stage]) -> None:
-        stage = Stage(timeout_worker_healthcheck=1.0)
-        stages.append(stage)
-        stage.tend()
-        stage.tend(3600.0)
-        assert stage.told(0) == []
-        assert stage.actors[0].signals == []
+    def test_a_start_has_no_deadline(self, scenarios: list[Scenario]) -> None:
+        scenario = Scenario(timeout_worker_healthcheck=1.0)
+        scenarios.append(scenario)
+        scenario.reconcile()
+        scenario.reconcile(3600.0)
+        assert scenario.received(0) == []
+        assert scenario.processes[0].signals == []
 
-    def test_silence_is_asked_for_its_reason_and_then_ended(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, timeout_worker_healthcheck=10.0)
-        stage.tend(9.0)
-        assert stage.told(0) == []
-        stage.tend(2.0)
-        assert stage.told(0) == [Word.TELL_STACK]
-        assert stage.actors[0].signals == []
-        stage.says(0, Word.STACK, "the line")
-        stage.tend(1.0)
-        assert stage.actors[0].signals != []
+    def test_a_worker_without_heartbeats_reports_its_stack_and_is_killed(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, timeout_worker_healthcheck=10.0)
+        scenario.reconcile(9.0)
+        assert scenario.received(0) == []
+        scenario.reconcile(2.0)
+        assert scenario.received(0) == [MessageType.DUMP_STACK]
+        assert scenario.processes[0].signals == []
+        scenario.send(0, MessageType.STACK, "the line")
+        scenario.reconcile(1.0)
+        assert scenario.processes[0].signals != []
 
-    def test_if_the_parent_itself_was_held_up_silence_proves_nothing(self, stages: list[Stage]) -> None:
-        stage = a_stage(stages, timeout_worker_healthcheck=10.0)
-        for worker in stage.workers:
-            worker.heard -= 3600.0  # the machine was asleep
-        stage.supervisor._forgive_silence(stage.time - 3600.0)
-        stage.tend()
-        assert stage.told(0) == []
+    def test_if_the_supervisor_woke_up_late_missing_heartbeats_prove_nothing(self, scenarios: list[Scenario]) -> None:
+        scenario = started(scenarios, timeout_worker_healthcheck=10.0)
+        for worker in scenario.workers:
+            worker.last_heartbeat -= 3600.0  # the machine was asleep
+        scenario.supervisor._reset_heartbeats(scenario.time - 3600.0)
+        scenario.reconcile()
+        assert scenario.received(0) == []
+
+
+class TestState:
+    def test_from_the_first_worker_to_the_last_signal(self, scenarios: list[Scenario]) -> None:
+        scenario = Scenario()
+        scenarios.append(scenario)
+        states = []
+        for step in (scenario.reconcile, lambda: scenario.ready(0), lambda: scenario.ready(1)):
+            step()
+            states.append(scenario.supervisor._state)
+        for _ in range(3):
+            scenario.supervisor._stop()
+            states.append(scenario.supervisor._state)
+        assert states == [State.BOOTING, State.FILLING, State.RUNNING, State.STOPPING, State.KILLING, State.KILLING]
+
+    def test_a_worker_that_becomes_ready_too_late_is_not_announced(
+        self, scenarios: list[Scenario], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A supervisor that is stopping must not report to the service manager, or to the server before it, that it
+        serves."""
+        scenario = Scenario(1)
+        scenarios.append(scenario)
+        scenario.reconcile()
+        scenario.supervisor._stop()
+        logging.getLogger(LOGGER).addHandler(caplog.handler)
+        try:
+            scenario.ready(0)
+        finally:
+            logging.getLogger(LOGGER).removeHandler(caplog.handler)
+        assert not [record for record in caplog.records if "serves" in record.getMessage()]
+
+    def test_if_the_system_has_no_resources_for_the_first_worker_there_is_nothing_to_wait_for(
+        self, scenarios: list[Scenario]
+    ) -> None:
+        scenario = Scenario()
+        scenarios.append(scenario)
+        scenario.spawner.error = BlockingIOError(11, "Resource temporarily unavailable")
+        scenario.reconcile()
+        assert scenario.supervisor._is_finished
+        assert scenario.supervisor._start_error == "no worker can be started: Resource temporarily unavailable"

@@ -1,4 +1,4 @@
-"""SIGUSR2, a new server on the same sockets, and SIGUSR1, log files opened anew."""
+"""SIGUSR2, a new server on the same sockets, and SIGUSR1, log files reopened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.harness import Process, serve
 from tests.supervisor.load import Load
-from tests.supervisor.workers import alive, ask, children, lines, until, wait_for
+from tests.supervisor.processes import alive, ask, children, lines, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
@@ -19,7 +19,7 @@ PROCESS = re.compile(r"the new server \(process (\d+)\) starts")
 
 
 def hand_over(server: Process, old: int, count: int) -> int:
-    """Have a new parent take over. Returns its number, when the old one has left."""
+    """Have a new supervisor take over. Returns its pid when the old one has exited."""
     os.kill(old, signal.SIGUSR2)
     wait_for(server, "has taken over", count)
     until(lambda: not alive(old))
@@ -29,7 +29,7 @@ def hand_over(server: Process, old: int, count: int) -> int:
 
 
 def end(pid: int) -> None:
-    """A parent that is not our child."""
+    """Stop a supervisor that is not a child of this process."""
     os.kill(pid, signal.SIGTERM)
     until(lambda: not alive(pid))
 
@@ -74,7 +74,7 @@ class TestHandover:
             assert server.wait() == 0
 
 
-def test_log_files_are_opened_anew(tmp_path: Path) -> None:
+def test_log_files_are_reopened(tmp_path: Path) -> None:
     """In the parent and in every worker."""
     path, rotated = tmp_path / "log", tmp_path / "log.1"
     logging = tmp_path / "logging.json"
@@ -88,8 +88,8 @@ def test_log_files_are_opened_anew(tmp_path: Path) -> None:
         server.address = ("127.0.0.1", int(found[1]))
         path.rename(rotated)
         server.signal(signal.SIGUSR1)
-        until(lambda: path.exists() and "opened anew" in path.read_text())
-        # The parent says so before its workers have done it.
+        until(lambda: path.exists() and "are reopened" in path.read_text())
+        # The parent logs it before its workers have done it.
         until(lambda: not any(has_open(pid, rotated) for pid in (server.popen.pid, *children(server))))
         answered: set[int] = set()
         until(lambda: answered.add(ask(server)) or len(answered) == 2)  # type: ignore[func-returns-value]

@@ -1,4 +1,4 @@
-"""What a server costs that has nothing to do, and how soon it is gone."""
+"""What an idle server costs, and how soon it exits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Process, read_response, serve
-from tests.supervisor.workers import children
+from tests.supervisor.processes import children
 
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
-LEAVE_SECONDS = 0.2
+EXIT_SECONDS = 0.2
 TRIES = 5
-"""What the server can do shows in the best of these, where the machine is busy with something else."""
+"""The best of these counts, because the machine may be busy with something else."""
 IDLE_SECONDS = 20.0
 PARENTS_PART = 0.001
 
@@ -35,8 +35,8 @@ def waited_seconds(pid: int) -> float:
     return total / 1e9
 
 
-def seconds_to_leave(server: Process) -> float:
-    """From SIGTERM to its end, with a client that keeps its connection and asks nothing. What its processes wait for a
+def seconds_to_exit(server: Process) -> float:
+    """From SIGTERM to its exit, with an idle client. What its processes wait for a
     CPU that others use does not count: the parent, and the worker that had to wait longest."""
     parent = server.popen.pid
     before = {pid: waited_seconds(pid) for pid in (parent, *children(server))}
@@ -58,12 +58,12 @@ def seconds_to_leave(server: Process) -> float:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_one_that_is_idle_leaves_at_once(loop_name: str, workers: int) -> None:
+def test_an_idle_server_exits_at_once(loop_name: str, workers: int) -> None:
     taken: list[float] = []
-    while not taken or (min(taken) >= LEAVE_SECONDS and len(taken) < TRIES):
+    while not taken or (min(taken) >= EXIT_SECONDS and len(taken) < TRIES):
         with serve(APP, workers=workers, loop=loop_name) as server:
-            taken.append(seconds_to_leave(server))
-    assert min(taken) < LEAVE_SECONDS, taken
+            taken.append(seconds_to_exit(server))
+    assert min(taken) < EXIT_SECONDS, taken
 
 
 @pytest.mark.skipif(not SOAK, reason="takes twenty seconds; run by make soak")

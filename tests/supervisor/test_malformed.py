@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import serve
 from tests.supervisor.load import Load
-from tests.supervisor.workers import alive, ask, children, lines, until, wait_for
+from tests.supervisor.processes import alive, ask, children, lines, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 

@@ -1,4 +1,4 @@
-"""What an application finds in a worker while it is imported: what it would find in one process. And that no process
+"""An application finds in a worker, while it is imported, what it would find in a single process. And no process
 which was started to serve a program starts the program again."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT, Process, environment_here, read_response
-from tests.supervisor.workers import children, lines, until
+from tests.supervisor.processes import children, lines, until
 from whorl.supervisor.program import interpreter_options
 
 SEEN = """
@@ -196,7 +196,7 @@ class TestNested:
         self.check(project, ["start.py"], mode)
 
     def check(self, project: Path, words: list[str], mode: str, variables: Mapping[str, str] | None = None) -> None:
-        """The program is refused in one line, by what would have started it again."""
+        """The server that would run the program again refuses it in one line."""
         (project / "start.py").write_text(UNGUARDED)
         with start([sys.executable, *words], project, mode, variables) as server:
             if mode == "reload":
@@ -237,7 +237,7 @@ if __name__ == "__main__":
 
 
 class TestFrozen:
-    """Whatever a frozen program is told on its command line, it runs from its beginning."""
+    """Whatever its command line, a frozen program runs from its beginning."""
 
     @pytest.mark.parametrize("mode", SEVERAL)
     @pytest.mark.parametrize("support", ["multiprocessing.spawn.freeze_support()", ""])
@@ -255,7 +255,7 @@ class TestFrozen:
             assert {tuple(one["argv"]) for one in found} == {(str(program),)}
             assert all(one["variables"] == [] for one in found)
 
-    def test_one_that_refuses_its_command_line_says_what_is_missing(self, project: Path) -> None:
+    def test_one_that_refuses_its_command_line_gets_a_hint(self, project: Path) -> None:
         program = project / "frozen"
         program.write_text(FROZEN.format(python=sys.executable, support="sys.argv[1:] and sys.exit(2)"))
         program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Workers that are replaced: by plan without a failed request, and after an accident at once."""
+"""Replacing workers: without a failed request if it is planned, at once after an accident."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.harness import serve
 from tests.server.peer import TEXT, Peer, close, frame
 from tests.supervisor.load import Load
-from tests.supervisor.workers import alive, ask, children, lines, send, until, wait_for
+from tests.supervisor.processes import alive, ask, children, lines, send, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
@@ -21,7 +21,7 @@ KILLS = 4 if SOAK else 1
 
 
 def in_the_order_of_their_answers(peers: list[Peer]) -> Iterator[Peer]:
-    """Each peer when it can be read. One that does not answer Close holds its worker up for 10 s."""
+    """Each peer when it can be read. One that does not answer Close delays its worker by 10 s."""
     waiting = {peer.socket: peer for peer in peers}
     while waiting:
         readable, _, _ = select.select(list(waiting), [], [], 20.0)
@@ -41,15 +41,15 @@ class TestPlanned:
                     wait_for(server, "is ready", 2 * count)
                 until(lambda: len(children(server)) == 2)
                 last = children(server)
-                until(lambda: set(map(str, last)) <= load.voices)
+                until(lambda: set(map(str, last)) <= load.answered_by)
             load.check()
             print(f"SIGHUP x{RESTARTS} on {loop_name}: {load.report()}")
             assert not first & last
             assert server.stop() == 0
 
     def test_with_a_queue_for_each(self, loop_name: str) -> None:
-        """--reuse-port: who succeeds somebody has the same queue, and nobody who waits in it is lost. Most clients here
-        connect anew for each request."""
+        """--reuse-port: a replacement has the queue of its predecessor, and no client in it is lost. Most clients here
+        connect for each request."""
         restarts = RESTARTS if SOAK else 1
         with serve(APP, workers=2, loop=loop_name, access_log=False, reuse_port=True) as server:
             first = children(server)
@@ -59,14 +59,14 @@ class TestPlanned:
                     wait_for(server, "is ready", 2 * count)
                 until(lambda: len(children(server)) == 2)
                 last = children(server)
-                until(lambda: set(map(str, last)) <= load.voices)
+                until(lambda: set(map(str, last)) <= load.answered_by)
             load.check()
             print(f"SIGHUP x{restarts} with --reuse-port on {loop_name}: {load.report()}")
             assert not first & last
             assert server.stop() == 0
 
     def test_a_queue_without_a_worker_gets_no_clients(self) -> None:
-        """One whose worker was killed, and will not be back soon; and one whose worker is not wanted any more."""
+        """One whose worker was killed and is not replaced soon, and one whose slot was removed."""
         environment = {"TEST_START_SECONDS": "1.5"}
         with serve(APP, workers=2, reuse_port=True, environment=environment, access_log=False) as server:
             victim = ask(server)
@@ -81,7 +81,7 @@ class TestPlanned:
             assert {ask(server) for _ in range(50)} == children(server)
             assert server.stop() == 0
 
-    def test_requests_used_up_under_load(self, loop_name: str) -> None:
+    def test_max_requests_under_load(self, loop_name: str) -> None:
         options = {"limit_max_requests": 80, "limit_max_requests_jitter": 20}
         with serve(APP, workers=2, loop=loop_name, access_log=False, **options) as server:
             with Load(server) as load:
@@ -90,7 +90,7 @@ class TestPlanned:
             assert lines(server, "limit_max_requests is reached")
             assert server.stop() == 0
 
-    def test_websockets_are_told_to_come_again_and_can(self, loop_name: str) -> None:
+    def test_websockets_are_closed_with_1012_and_can_reconnect(self, loop_name: str) -> None:
         quiet = {"ws_ping_interval": 300}  # a slow machine may take longer than a ping's usual interval
         with serve("tests.apps:app", workers=2, loop=loop_name, **quiet) as server, ExitStack() as stack:
             peers = [stack.enter_context(Peer(server)) for _ in range(4)]
@@ -106,7 +106,7 @@ class TestPlanned:
             wait_for(server, "is ready", 2)
             assert server.stop() == 0
 
-    def test_a_restart_takes_the_code_that_is_there(self, tmp_path: Path) -> None:
+    def test_a_restart_takes_the_code_on_disk(self, tmp_path: Path) -> None:
         module = tmp_path / "served.py"
         source = (
             "from tests.supervisor import apps\nVERSION = %d\nasync def app(s, r, t):\n    await apps.app(s, r, t)\n"
@@ -139,7 +139,7 @@ class TestPlanned:
                 until(lambda: not before & children(server))
             load.check()
 
-    def test_more_and_fewer_and_one_that_somebody_else_ends(self) -> None:
+    def test_more_and_fewer_and_one_that_gets_sigterm(self) -> None:
         with serve(APP, workers=1 + 1) as server:
             with Load(server) as load:
                 server.signal(signal.SIGTTIN)
@@ -158,8 +158,8 @@ class TestPlanned:
 
 
 class TestAccidents:
-    def test_a_killed_worker_and_one_that_is_held_up_are_replaced(self, loop_name: str) -> None:
-        """The first one at once, the second one when its loop has not turned for a while, and with its stack."""
+    def test_a_killed_worker_and_a_blocked_one_are_replaced(self, loop_name: str) -> None:
+        """The first at once, the second when it has sent no heartbeat for a while, and with its stack."""
         with serve(APP, workers=2, loop=loop_name, timeout_worker_healthcheck=1) as server:
             victim = ask(server)
             os.kill(victim, signal.SIGKILL)
@@ -175,7 +175,7 @@ class TestAccidents:
             assert server.stop() == 0
 
     def test_only_what_a_killed_worker_had_in_flight_is_lost(self, loop_name: str) -> None:
-        """A client has one request in flight at most, so each of them loses one at most for each kill."""
+        """A client has one request in flight at most, so it loses one at most for each kill."""
         with serve(APP, workers=2, loop=loop_name, access_log=False) as server, Load(server) as load:
             for count in range(1, KILLS + 1):
                 lost = len(load.failed)
@@ -185,14 +185,14 @@ class TestAccidents:
                 wait_for(server, "is ready", count)
                 assert len(load.failed) - lost <= load.keeping + load.short, load.failed
             new = children(server)
-            until(lambda: new & set(map(int, load.voices)))
+            until(lambda: new & set(map(int, load.answered_by)))
             quiet = len(load.failed)
             until(lambda at=load.answered: load.answered > at + 200)  # type: ignore[misc]
             assert len(load.failed) == quiet
             print(f"SIGKILL x{KILLS} on {loop_name}: {load.report()}")
 
-    def test_one_that_keeps_dying_is_waited_for(self, tmp_path: Path) -> None:
-        """At once, then after 0.5 s, then after 1 s; and the other one goes on serving."""
+    def test_one_that_crashes_again_and_again_is_delayed(self, tmp_path: Path) -> None:
+        """It starts at once, then after 0.5 s, then after 1 s; and the other worker serves."""
         module = tmp_path / "served.py"
         module.write_text("from tests.supervisor.apps import app\n")
         with serve("served:app", workers=2, cwd=tmp_path, environment={"PYTHONPATH": os.getcwd()}) as server:
@@ -208,8 +208,9 @@ class TestAccidents:
             wait_for(server, "is ready")
             assert server.stop() == 0
 
-    def test_one_that_cannot_even_answer_is_made_to(self) -> None:
-        """C code that holds Python's lock: no thread of the worker can say anything, but a signal can."""
+    def test_one_that_cannot_report_its_stack_gets_sigabrt(self) -> None:
+        """C code holds the GIL, so no thread of the worker runs; faulthandler prints the stack from its signal
+        handler."""
         with serve(APP, workers=2, timeout_worker_healthcheck=1) as server:
             with send(server, "/?hold=60"):
                 wait_for(server, "its event loop has not turned for")
@@ -218,7 +219,7 @@ class TestAccidents:
                 wait_for(server, "is ready")
             assert server.stop() == 0
 
-    def test_a_slow_start_is_no_reason(self) -> None:
-        """A start-up of 1.5 s holds up the loop for all of it, with a health check of 1 s."""
+    def test_a_slow_start_is_no_reason_to_replace(self) -> None:
+        """A start-up blocks the event loop for 1.5 s, with a health check of 1 s."""
         with serve(APP, workers=2, timeout_worker_healthcheck=1, environment={"TEST_START_SECONDS": "1.5"}) as server:
             assert len(server.stderr) == 1

@@ -23,10 +23,10 @@ import pytest
 from tests.harness import ROOT, Process, serve
 from tests.loops_here import LOOPS
 from tests.supervisor.network import Host, network, why_not
-from tests.supervisor.workers import until
+from tests.supervisor.processes import until
 
 SOAK = os.environ.get("WHORL_TEST_SOAK") == "1"
-# One loop in the short form: what differs by loop is how a process leaves, and test_replacement has that on each.
+# One loop in the short form: what differs by loop is how a process exits, and test_replacement has that on each.
 DEPLOYMENTS, RUN_ON = (5, LOOPS) if SOAK else (1, ["auto"])
 WHY_NOT = why_not()
 HOSTS = ("one", "two", "three")
@@ -40,7 +40,7 @@ async def app(scope, receive, send):
         await send({{"type": "lifespan.shutdown.complete"}})
         return
     await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"{length}")]}})
-    await send({{"type": "http.response.body", "body": b"{voice}"}})
+    await send({{"type": "http.response.body", "body": b"{answer}"}})
 """
 
 
@@ -63,15 +63,15 @@ class Site:
     version: int = 0
 
     @property
-    def voice(self) -> str:
-        """How it answers."""
+    def answer(self) -> str:
+        """Its answer to each request."""
         return f"{self.name} {self.version}"
 
     def install(self) -> None:
-        """The next version of the code."""
+        """Write the next version of the code."""
         self.version += 1
         self.folder.mkdir(exist_ok=True)
-        (self.folder / "served.py").write_text(SERVED.format(length=len(self.voice), voice=self.voice))
+        (self.folder / "served.py").write_text(SERVED.format(length=len(self.answer), answer=self.answer))
 
     def start(self, stack: ExitStack) -> Process:
         options = {"workers": 2, "host": self.host.address, "port": PORT, "loop": self.loop, "access_log": False}
@@ -86,30 +86,30 @@ class Clients:
     """The load, in a namespace of its own.
 
     Args:
-        popen: the process (`tests.supervisor.clients`).
+        popen: the process (`tests.supervisor.load_process`).
     """
 
     def __init__(self, popen: subprocess.Popen[str]) -> None:
         self._popen = popen
 
     def state(self) -> dict[str, Any]:
-        """How it goes."""
+        """The counts so far."""
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         self._popen.stdin.write("\n")
         self._popen.stdin.flush()
         return dict(json.loads(self._popen.stdout.readline()))
 
-    def wait_for(self, voices: set[str]) -> set[str]:
-        """Wait until all of these have answered. Returns who has meanwhile."""
-        heard: set[str] = set()
+    def wait_for(self, answered_by: set[str]) -> set[str]:
+        """Wait until all of these have answered. Returns all that have."""
+        seen: set[str] = set()
 
         def have_answered() -> bool:
-            heard.update(self.state()["voices"])
-            return voices <= heard
+            seen.update(self.state()["answered_by"])
+            return answered_by <= seen
 
-        until(have_answered, lambda: (voices, heard, self.state()))
-        return heard
+        until(have_answered, lambda: (answered_by, seen, self.state()))
+        return seen
 
 
 def configuration(sites: Sequence[Site]) -> str:
@@ -122,7 +122,7 @@ def configuration(sites: Sequence[Site]) -> str:
 
 @contextmanager
 def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A program, until the block ends."""
+    """Run a program until the block ends."""
     with subprocess.Popen(command, text=True, cwd=ROOT, **options) as process:
         try:
             yield process
@@ -146,19 +146,19 @@ def test_a_rolling_deployment_loses_no_request(tmp_path: Path, loop: str) -> Non
         haproxy = hosts["proxy"].command("haproxy", "-db", "-q", "-f", str(tmp_path / "haproxy.cfg"))
         stack.enter_context(running(haproxy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         front = (hosts["proxy"].address, "8080")
-        load = hosts["clients"].command(sys.executable, "-m", "tests.supervisor.clients", *front)
+        load = hosts["clients"].command(sys.executable, "-m", "tests.supervisor.load_process", *front)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         clients = Clients(stack.enter_context(running(load, **pipes)))
-        clients.wait_for({site.voice for site in sites})
+        clients.wait_for({site.answer for site in sites})
         for _ in range(DEPLOYMENTS):
             for site in sites:
                 site.install()
                 assert servers[site.name].stop() == 0
                 servers[site.name] = site.start(stack)
                 servers[site.name].wait_for_line(" serves ")
-                clients.wait_for({site.voice})
+                clients.wait_for({site.answer})
         clients.state()
-        assert clients.wait_for({site.voice for site in sites}) == {site.voice for site in sites}
+        assert clients.wait_for({site.answer for site in sites}) == {site.answer for site in sites}
         state = clients.state()
         print(f"{DEPLOYMENTS} x 3 hosts on {loop}: {state['sent']} requests, {len(state['failed'])} failed")
         assert state["failed"] == []

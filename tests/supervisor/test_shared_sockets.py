@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Process, serve
+from tests.supervisor.processes import ask, children, lines, until, wait_for
 from tests.supervisor.test_handover import end, hand_over
-from tests.supervisor.workers import ask, children, lines, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 STARTS = 200
@@ -38,7 +38,7 @@ needs_strace = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
 
 
 class Trace:
-    """What a server's processes asked of their sockets' flags.
+    """The system calls by which a server's processes changed the flags of their sockets.
 
     Args:
         path: where strace writes.
@@ -87,7 +87,7 @@ class TestFlags:
         trace.check(inodes)
 
     def test_200_starts(self, tmp_path: Path) -> None:
-        """Each request has its worker replaced, so that the other one accepts while a new one starts."""
+        """Each request has its worker replaced, and the other worker accepts meanwhile."""
         trace = Trace(tmp_path / "calls")
         with trace.serve(workers=2, preload=True, limit_max_requests=1) as server:
             inodes = listening(server)

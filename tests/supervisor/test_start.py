@@ -1,4 +1,4 @@
-"""Starting with several workers: what the parent says, what it refuses, and how it ends."""
+"""Starting with several workers: what the supervisor logs, what it refuses, and how it exits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT, Process, environment_here, serve
-from tests.supervisor.workers import alive, ask, children, send, until
+from tests.supervisor.processes import alive, ask, children, send, until
 from whorl.config import Config
 from whorl.errors import ConfigError
 from whorl.platform import Platform
@@ -23,7 +23,7 @@ APP = "tests.supervisor.apps:app"
 
 
 class TestStart:
-    def test_all_workers_serve_and_one_line_says_so_and_they_leave_in_order(self, loop_name: str) -> None:
+    def test_all_workers_serve_after_one_line_and_exit_in_order(self, loop_name: str) -> None:
         with serve(APP, workers=2, loop=loop_name) as server:
             (line,) = server.stderr
             assert "2 workers" in line
@@ -32,17 +32,17 @@ class TestStart:
             assert len(pids) == 2
             answered: set[int] = set()
             until(lambda: answered.add(ask(server)) or answered == pids)  # type: ignore[func-returns-value]
-            leaves_in_order(server, signal.SIGTERM)
+            stops_in_order(server, signal.SIGTERM)
 
-    def test_as_many_as_there_are_cores_on_a_unix_socket(self, tmp_path: Path) -> None:
+    def test_one_worker_for_each_cpu_on_a_unix_socket(self, tmp_path: Path) -> None:
         path = tmp_path / "whorl.sock"
         with serve(APP, workers="auto", uds=path) as server:
             assert len(children(server)) == len(os.sched_getaffinity(0))
             assert ask(server) in children(server)
-            leaves_in_order(server, signal.SIGINT)
+            stops_in_order(server, signal.SIGINT)
         assert not path.exists()
 
-    def test_a_queue_for_each(self) -> None:
+    def test_reuse_port(self) -> None:
         """Two sockets listen on the address, and clients get answers from both workers."""
         with serve(APP, workers=2, reuse_port=True) as server:
             rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
@@ -58,7 +58,7 @@ class TestStart:
             assert "is in use by another program" in other.stderr[0]
             assert server.stop() == 0
 
-    def test_an_address_in_use_is_said_before_anything_starts(self) -> None:
+    def test_an_address_in_use_is_an_error_before_anything_starts(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             with serve("no_such_module:app", workers=2, port=port, ready=False) as server:
@@ -70,7 +70,7 @@ class TestStart:
         ("app", "words"),
         [("no_such_module:app", 'no module "no_such_module"'), ("tests.supervisor.apps:broken", "no database")],
     )
-    def test_a_first_start_that_fails_is_the_workers_own_line_and_status_3(self, app: str, words: str) -> None:
+    def test_a_first_start_that_fails_is_one_line_of_the_worker_and_status_3(self, app: str, words: str) -> None:
         with serve(app, workers=2, ready=False) as server:
             assert server.wait() == 3
         complaints = [line for line in server.stderr if "error:" in line]
@@ -136,7 +136,7 @@ class TestEnd:
         assert not [pid for pid in pids if alive(pid)]
 
     def test_ctrl_c_during_a_start_that_never_ends(self) -> None:
-        """It reaches the whole group of processes. The first one gives the worker 5 s, the second one 2 s."""
+        """It reaches the whole process group. The first one gives the worker 5 s, the second one 2 s."""
         python = ("setsid", sys.executable)  # a group of their own, as a shell would make it
         with serve("tests.apps:frozen", workers=2, ready=False, python=python) as server:
             server.wait_for_line("starting", "stdout")
@@ -150,7 +150,7 @@ class TestEnd:
         assert not [pid for pid in workers if alive(pid)]
 
     def test_no_orphan_survives_its_parent(self, loop_name: str) -> None:
-        """They finish what is under way, and leave."""
+        """They finish the requests in progress, and exit."""
         with serve(APP, workers=2, loop=loop_name) as server:
             pids = children(server)
             with send(server, "/?sleep=0.3") as client:
@@ -159,21 +159,21 @@ class TestEnd:
             until(lambda: not [pid for pid in pids if alive(pid)])
 
 
-def leaves_in_order(server: Process, number: int) -> None:
-    """It finishes what is under way, says so with its exit status, and leaves nobody behind."""
+def stops_in_order(server: Process, signum: int) -> None:
+    """Stop a server: it finishes the requests in progress, exits with status 0, and leaves no process behind."""
     pids = children(server)
     with send(server, "/?sleep=0.3") as client:
-        server.signal(number)
+        server.signal(signum)
         assert server.wait() == 0
         assert client.recv(12) == b"HTTP/1.1 200"
     assert not [pid for pid in pids if alive(pid)]
 
 
-def is_pending(pid: int, number: int) -> bool:
-    """Whether a signal was sent to a process and it has not taken it yet (proc_pid_status(5), ShdPnd)."""
+def is_pending(pid: int, signum: int) -> bool:
+    """Whether a signal was sent to a process and has not been delivered yet (proc_pid_status(5), ShdPnd)."""
     status = Path(f"/proc/{pid}/status").read_text()
     (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd")]
-    return bool(int(mask, 16) >> (number - 1) & 1)
+    return bool(int(mask, 16) >> (signum - 1) & 1)
 
 
 def connects(address: object) -> bool:

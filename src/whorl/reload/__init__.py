@@ -1,1 +1,1 @@
-"""Starting again when files change, for development. See README.md."""
+"""Restart the server when files change, for development. See README.md."""

@@ -1,7 +1,6 @@
-"""Noticing changes without help of the system: look at every file again and again (stat(2)).
+"""Notice new, changed and removed files without help from the system, by repeated scans (stat(2)).
 
-What `watching` falls back to where the package watchfiles is not installed. It finds new, changed and removed files. It
-takes a twentieth of the processor at most: the more there is to look at, the rarer it looks.
+Scans take a twentieth of the CPU at most: the longer a scan takes, the longer the pause after it.
 """
 
 from __future__ import annotations
@@ -11,52 +10,52 @@ from collections.abc import Iterator
 from threading import Event
 from time import monotonic
 
-from whorl.reload.wanted import Wanted
+from whorl.reload.file_filter import FileFilter
 
 __all__ = ["poll"]
 
-LONGEST_SHARE = 20
+PAUSE_FACTOR = 20
 
-Seen = dict[str, tuple[int, int, int]]
+Snapshot = dict[str, tuple[int, int, int]]
 
 
-def poll(wanted: Wanted, delay_seconds: float, stop: Event) -> Iterator[set[str]]:
-    """Each time something has changed, and nothing more for a while: the paths.
+def poll(file_filter: FileFilter, delay_seconds: float, stop: Event) -> Iterator[set[str]]:
+    """Yield the paths that have changed, each time that nothing more changes for a while.
 
     Args:
-        wanted: what to look at.
-        delay_seconds: how often to look, and how long a while is.
+        file_filter: which files count.
+        delay_seconds: the interval between scans, which is the while.
         stop: ends it.
     """
-    seen, rest_seconds = look(wanted)
+    before, pause_seconds = scan(file_filter)
     changed: set[str] = set()
-    while not stop.wait(max(delay_seconds, rest_seconds)):
-        now, rest_seconds = look(wanted)
-        fresh = differences(seen, now)
-        seen = now
-        changed |= fresh
-        if changed and not fresh:
+    while not stop.wait(max(delay_seconds, pause_seconds)):
+        now, pause_seconds = scan(file_filter)
+        new = differences(before, now)
+        before = now
+        changed |= new
+        if changed and not new:
             yield changed
             changed = set()
 
 
-def look(wanted: Wanted) -> tuple[Seen, float]:
-    """What is there, and how long to rest after the effort."""
-    began = monotonic()
-    seen: Seen = {}
-    for root in wanted.roots:
+def scan(file_filter: FileFilter) -> tuple[Snapshot, float]:
+    """Look at every file that counts. Returns what there is, and how long to pause afterwards."""
+    start = monotonic()
+    snapshot: Snapshot = {}
+    for root in file_filter.roots:
         for directory, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if wanted.directory(os.path.join(directory, name))]
+            folders[:] = [name for name in folders if file_filter.matches_directory(os.path.join(directory, name))]
             for path in (os.path.join(directory, name) for name in files):
-                if wanted.file(path):
+                if file_filter.matches_file(path):
                     try:
-                        status = os.stat(path)
-                    except OSError:  # it is gone again
+                        st = os.stat(path)
+                    except OSError:  # it was removed
                         continue
-                    seen[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return seen, (monotonic() - began) * LONGEST_SHARE
+                    snapshot[path] = (st.st_mtime_ns, st.st_size, st.st_ino)
+    return snapshot, (monotonic() - start) * PAUSE_FACTOR
 
 
-def differences(before: Seen, now: Seen) -> set[str]:
-    """The paths that came, went or changed."""
+def differences(before: Snapshot, now: Snapshot) -> set[str]:
+    """List the paths that were added, removed or changed."""
     return {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}

@@ -1,1 +1,1 @@
-"""Several processes that serve together: the parent starts, watches and replaces workers. See README.md."""
+"""Several worker processes: the supervisor starts, watches and replaces them. See README.md."""

@@ -1,10 +1,10 @@
-"""Workers of a program for which `sys.executable` is no Python: frozen by PyInstaller or cx_Freeze, or one that embeds
-Python.
+"""Workers of a program for which `sys.executable` is not an interpreter: it is frozen by PyInstaller or cx_Freeze, or
+embeds Python.
 
-Whatever such an executable is told on its command line, it runs the program from its beginning. So a frozen worker is
-started as `multiprocessing` starts a process: a program that calls `multiprocessing.freeze_support()` first, as frozen
-programs do, never gets further. A program that does not call it gets to `whorl.run`, which finds the variable here and
-becomes the worker in place of a second server. Without that, each worker would start workers.
+Such an executable runs its program from the beginning, whatever its command line is. So a worker is started as
+`multiprocessing` starts a process: a program that calls `multiprocessing.freeze_support()` first, as frozen programs
+do, gets no further. A program that does not call it reaches `whorl.run`, which finds BOOTSTRAP_VARIABLE and becomes the
+worker. Without that, each worker would start workers.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ import sys
 from collections.abc import MutableMapping
 from typing import NoReturn
 
-__all__ = ["VARIABLE", "FrozenStart", "become_worker", "frozen_command", "hint", "is_frozen", "mark"]
+from whorl.supervisor.messages import (
+    BOOTSTRAP_VARIABLE,
+    TO_FROZEN_PROGRAM,
+    MalformedMessage,
+    MessageType,
+    decode,
+    encode,
+)
 
-VARIABLE = "_WHORL_WORKER"
-"""Module, fd and inode of the channel to the parent. The inode tells a process that merely inherited the variable."""
+__all__ = ["FrozenStart", "become_worker", "bootstrap_variable", "frozen_command", "hint", "is_frozen"]
 
 
 def is_frozen() -> bool:
@@ -27,15 +33,15 @@ def is_frozen() -> bool:
 
 
 def hint() -> str:
-    """What may be wrong where a worker ended in its start, as the end of a sentence."""
+    """The end of a sentence about a worker that ended before it was ready: what may be wrong."""
     return ": a frozen program has to call multiprocessing.freeze_support() first" if is_frozen() else ""
 
 
 class FrozenStart:
-    """What `multiprocessing` takes for the process object that it unpickles in the child and runs.
+    """The object that `multiprocessing` unpickles in the child and runs, in place of its process object.
 
     Args:
-        module: of this package, whose `main` is called.
+        module: a module of this package, whose `main` is called.
         fd: of the channel to the parent.
     """
 
@@ -44,19 +50,22 @@ class FrozenStart:
         self.fd = fd
 
     def _bootstrap(self, parent_sentinel: int) -> NoReturn:
-        """`multiprocessing.spawn` calls this."""
+        """Run the worker. `multiprocessing.spawn` calls this."""
         os.close(parent_sentinel)
         run_main(self.module, self.fd)
 
 
 def frozen_command(module: str, fd: int) -> tuple[list[str], int]:
-    """The command line of a frozen worker, and the fd that it has to inherit, beside the channel. The caller closes it.
+    """Make the command line of a frozen worker, and a pipe that it has to inherit besides the channel.
 
     Args:
-        module: of this package, whose `main` the worker calls.
+        module: a module of this package, whose `main` the worker calls.
         fd: of the channel to the parent.
+
+    Returns:
+        The command line, and the fd of the pipe, which the caller closes.
     """
-    import pickle  # here, because a server of one process has no use for it
+    import pickle  # here, because a server of one process does not need it
 
     reading, writing = os.pipe()
     with open(writing, "wb") as pipe:  # far less than a pipe holds
@@ -65,38 +74,38 @@ def frozen_command(module: str, fd: int) -> tuple[list[str], int]:
     return [sys.executable, "--multiprocessing-fork", "tracker_fd=None", f"pipe_handle={reading}"], reading
 
 
-def mark(module: str, fd: int) -> dict[str, str]:
-    """The variable that tells a process that it is a worker.
+def bootstrap_variable(module: str, fd: int) -> dict[str, str]:
+    """Make the environment variable by which a process learns that it is a worker.
 
     Args:
-        module: of this package, whose `main` it calls.
+        module: a module of this package, whose `main` it calls.
         fd: of the channel to the parent.
     """
-    return {VARIABLE: f"{module}:{fd}:{os.fstat(fd).st_ino}"}
+    message = encode(MessageType.BOOTSTRAP, module, fd, os.fstat(fd).st_ino)
+    return {BOOTSTRAP_VARIABLE: message.decode().strip()}
 
 
 def become_worker(environment: MutableMapping[str, str]) -> None:
-    """Be a worker to the end of the process, if a parent has started this program for one; else return.
+    """Run the worker to the end of the process, if a parent started this program as one; otherwise return.
 
     Args:
-        environment: the variables; the one that tells is removed.
+        environment: the environment variables; BOOTSTRAP_VARIABLE is removed.
     """
-    module, _, rest = environment.pop(VARIABLE, "").partition(":")
-    fd, _, inode = rest.partition(":")
     try:
-        status = os.fstat(int(fd))
-    except (ValueError, OSError):
+        _, (module, fd, inode) = decode(environment.pop(BOOTSTRAP_VARIABLE, "").encode(), TO_FROZEN_PROGRAM)
+        st = os.fstat(fd)
+    except (MalformedMessage, OSError):
         return
-    if stat.S_ISSOCK(status.st_mode) and str(status.st_ino) == inode:
-        run_main(module, int(fd))
+    if stat.S_ISSOCK(st.st_mode) and st.st_ino == inode:
+        run_main(module, fd)
 
 
 def run_main(module: str, fd: int) -> NoReturn:
-    """Be the worker, or the fork server. The imports are spelt out so that PyInstaller finds them."""
-    if module == "nurse":
-        from whorl.supervisor.nurse import main as fork_server_main
+    """Run the worker, or the fork server. The imports are spelled out so that PyInstaller finds them."""
+    if module == "preload.server":
+        from whorl.supervisor.preload.server import main as fork_server_main
 
         fork_server_main(fd)
-    from whorl.supervisor.main import main as worker_main
+    from whorl.supervisor.bootstrap import main as worker_main
 
     worker_main(fd)

@@ -1,14 +1,12 @@
-"""A whole new server on the same sockets (SIGUSR2): new interpreter, new Whorl, new settings, and nobody is refused.
+"""SIGUSR2: a new server takes over the sockets, with a new interpreter, a new Whorl and new settings; no client is
+refused.
 
-The old parent starts its own command line again and passes the sockets on. When all workers of the new one serve, it
-says so, and the old ones drain. Until then the old one goes on, and it simply stays if the new one fails.
-
-`Handover` is the old one's side, `Inheritance` the new one's. Called by `supervisor`.
+The running server starts its own command line again and passes its sockets. When all workers of the new server are
+ready, that sends READY, and the running one drains. If the new server fails, nothing changes.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -17,48 +15,59 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from whorl.config import Config
+from whorl.errors import StartError
 from whorl.server.listen import ListenSocket, bind
-from whorl.supervisor.channel import FROM_NEW_SERVER, Channel, Word
+from whorl.supervisor.messages import (
+    FROM_NEW_SERVER,
+    HANDOVER_VARIABLE,
+    TO_NEW_SERVER,
+    Channel,
+    MalformedMessage,
+    MessageType,
+    decode,
+    encode,
+)
 
-__all__ = ["Handover", "Inheritance"]
-
-VARIABLE = "_WHORL_HANDOVER"
-"""Not among the settings, which are WHORL_*."""
+__all__ = ["Handover", "InheritedServer"]
 
 
 @dataclass(slots=True, eq=False)
 class Handover:
-    """A new server that starts, as the old one sees it.
+    """The new server, as the running one sees it.
 
     Attributes:
-        process: its parent.
-        channel: by which it says that it serves.
+        process: the new supervisor.
+        channel: on which it reports that it serves.
     """
 
     process: subprocess.Popen[bytes]
     channel: Channel
 
     @classmethod
-    def start(cls, config: Config, bounds: Sequence[ListenSocket], directory: str) -> Handover:
-        """Start the command line of this process again.
+    def start(cls, config: Config, listen_sockets: Sequence[ListenSocket], directory: str) -> Handover:
+        """Start this process's command line again.
 
         Args:
-            config: what this server was asked for: the sockets are taken only by one that is to listen in the same
-                places.
-            bounds: its sockets.
-            directory: where to start it.
+            config: this server's settings. The new server uses the sockets only if it is to listen on the same
+                addresses.
+            listen_sockets: this server's listening sockets.
+            directory: the new server's working directory.
 
         Raises:
             OSError: it cannot be started.
         """
         ours, theirs = socket.socketpair()
-        sockets = [[bound.handle.fileno(), bound.url, bound.inherited, bound.inode, bound.leads_to] for bound in bounds]
-        letter = json.dumps({"line": theirs.fileno(), "places": places_of(config), "sockets": sockets})
+        fds = [listen_socket.handle.fileno() for listen_socket in listen_sockets]
+        sockets = [
+            [fd, listen_socket.url, listen_socket.inherited, listen_socket.inode, listen_socket.leads_to]
+            for fd, listen_socket in zip(fds, listen_sockets, strict=True)
+        ]
+        message = encode(MessageType.HANDOVER, theirs.fileno(), addresses_of(config), sockets)
         try:
             process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
-                pass_fds=[theirs.fileno(), *(bound.handle.fileno() for bound in bounds)],
-                env={**os.environ, VARIABLE: letter},
+                pass_fds=[theirs.fileno(), *fds],
+                env={**os.environ, HANDOVER_VARIABLE: message.decode().strip()},
                 cwd=directory,
             )
         except BaseException:
@@ -69,74 +78,84 @@ class Handover:
         return cls(process, Channel(ours, FROM_NEW_SERVER))
 
     def is_ready(self) -> bool | None:
-        """Read what it has said: whether it serves; None where it has yet to say so."""
-        heard, is_open = self.channel.hear()
+        """Read what the new server has sent. Returns whether it serves, None if that is still open."""
+        messages = self.channel.receive()
         if self.channel.malformed is not None:
             self.process.terminate()  # it may serve already, and does not know that this server stays
             return False
-        return bool(heard) or (None if is_open else False)
+        if messages:
+            return True
+        return None if self.channel.is_open else False
 
     def __str__(self) -> str:
         return f"the new server (process {self.process.pid})"
 
 
-class Inheritance:
-    """What a server has from the one before it.
+class InheritedServer:
+    """The running server, as the new one sees it.
 
     Args:
-        line: the socket that leads to that one.
-        places: where that one listens.
-        bounds: its sockets, whose paths are still its own.
-        inodes: of each of these a Unix socket's path, as `ListenSocket` has it.
+        channel: to the running server.
+        addresses: where it listens.
+        listen_sockets: its sockets. The paths of Unix sockets still belong to it.
+        inodes: for each socket the inode of a Unix socket's path, as in `ListenSocket`.
     """
 
     def __init__(
-        self, line: socket.socket, places: str, bounds: list[ListenSocket], inodes: list[tuple[int, int] | None]
+        self, channel: Channel, addresses: str, listen_sockets: list[ListenSocket], inodes: list[tuple[int, int] | None]
     ) -> None:
-        self._channel = Channel(line, {})
-        self._places = places
-        self._bounds = bounds
+        self._channel = channel
+        self._addresses = addresses
+        self._listen_sockets = listen_sockets
         self._inodes = inodes
 
     @classmethod
-    def taken(cls, environment: MutableMapping[str, str]) -> Inheritance | None:
-        """What was passed to this process, once; None where there is nothing, as a rule.
+    def from_env(cls, environment: MutableMapping[str, str]) -> InheritedServer | None:
+        """Take over what a running server has passed to this process. Returns None if there is no such server.
 
         Args:
-            environment: the variables; the one that tells is removed, and what names the parent names us.
+            environment: the environment variables. HANDOVER_VARIABLE is removed, and WATCHDOG_PID becomes this process
+                if it was the parent, because the service manager is to watch this one.
+
+        Raises:
+            StartError: the variable is malformed.
         """
-        text = environment.pop(VARIABLE, None)
+        text = environment.pop(HANDOVER_VARIABLE, None)
         if text is None:
             return None
-        letter = json.loads(text)
+        try:
+            _, (channel_fd, addresses, sockets) = decode(text.encode(), TO_NEW_SERVER)
+        except MalformedMessage as error:
+            raise StartError(f"{HANDOVER_VARIABLE} is not what a server has set, remove it: {error}") from error
         if environment.get("WATCHDOG_PID") == str(os.getppid()):
-            environment["WATCHDOG_PID"] = str(os.getpid())  # the service manager will want to hear this process
-        bounds: list[ListenSocket] = []
+            environment["WATCHDOG_PID"] = str(os.getpid())
+        listen_sockets: list[ListenSocket] = []
         inodes: list[tuple[int, int] | None] = []
-        for descriptor, url, inherited, inode, leads_to in letter["sockets"]:
-            os.set_inheritable(descriptor, False)
-            bounds.append(ListenSocket(socket.socket(fileno=descriptor), url, inherited, None, leads_to))
+        for fd, url, externally_owned, inode, redirects_to in sockets:
+            os.set_inheritable(fd, False)
+            listen_sockets.append(ListenSocket(socket.socket(fileno=fd), url, externally_owned, None, redirects_to))
             inodes.append(None if inode is None else (inode[0], inode[1]))
-        os.set_inheritable(letter["line"], False)
-        return cls(socket.socket(fileno=letter["line"]), letter["places"], bounds, inodes)
+        os.set_inheritable(channel_fd, False)
+        return cls(Channel(socket.socket(fileno=channel_fd), {}), addresses, listen_sockets, inodes)
 
     def bind(self, config: Config) -> list[ListenSocket]:
-        """The sockets of the server before, if this one is to listen in the same places; else new ones."""
-        if places_of(config) == self._places:
-            return self._bounds
-        for bound in self._bounds:
-            bound.handle.close()
+        """Return the running server's sockets, if this one is to listen on the same addresses; otherwise bind
+        others."""
+        if addresses_of(config) == self._addresses:
+            return self._listen_sockets
+        for listen_socket in self._listen_sockets:
+            listen_socket.handle.close()
         return bind(config)
 
-    def take_over(self) -> None:
-        """Tell the server before that this one serves. From now on it is ours to remove a Unix socket's path: if we had
-        failed, the one before would go on there."""
-        for bound, inode in zip(self._bounds, self._inodes, strict=True):
-            bound.inode = inode
-        self._channel.say(Word.READY)
+    def acknowledge(self) -> None:
+        """Report that this server serves. From now on it removes the paths of Unix sockets; had it failed, the running
+        server would have gone on there."""
+        for listen_socket, inode in zip(self._listen_sockets, self._inodes, strict=True):
+            listen_socket.inode = inode
+        self._channel.send(MessageType.READY)
         self._channel.close()
 
 
-def places_of(config: Config) -> str:
-    """Everywhere to listen, as text that can be compared."""
+def addresses_of(config: Config) -> str:
+    """All listen addresses, as text that can be compared."""
     return repr((config.places, config.redirect_http))

@@ -1,7 +1,7 @@
-"""What was started, as an application sees it: `sys.argv`, `sys.path`, `__main__` and the interpreter's options.
+"""The program as an application sees it: `sys.argv`, `sys.path`, `__main__` and the interpreter's options.
 
-A worker is another process, but an application that reads these while it is imported finds in it what one process would
-have. The parent describes itself (`Program.here`), the worker takes that on (`Program.restore`).
+A worker takes on those of its parent, so that an application that reads them while it is imported finds the same as in
+a single process.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from types import ModuleType
 
 __all__ = ["Program", "interpreter_options"]
 
-NOT_FOR_WORKERS = "ix"
-"""Stay interactive at the end, skip the first line: these are about the program's own source."""
+PARENT_ONLY_OPTIONS = "ix"
+"""Stay interactive at the end, skip the first line: these concern the program's own source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program.
+    """A program, described so that another process can take it on.
 
     Args:
         argv: `sys.argv`.
         orig_argv: `sys.orig_argv`.
         path: `sys.path`.
-        file: `__main__.__file__`, None where there is none.
+        file: `__main__.__file__`, None if there is none.
         package: `__main__.__package__`.
-        spec: name and origin of `__main__.__spec__`, None where there is none.
+        spec: name and origin of `__main__.__spec__`, None if there is none.
     """
 
     argv: tuple[str, ...]
@@ -40,8 +40,8 @@ class Program:
     spec: tuple[str, str | None] | None = None
 
     @classmethod
-    def here(cls) -> Program:
-        """The program of this process."""
+    def current(cls) -> Program:
+        """Describe the program of this process."""
         main = sys.modules.get("__main__")
         spec = getattr(main, "__spec__", None)
         return cls(
@@ -54,12 +54,12 @@ class Program:
         )
 
     def restore(self) -> None:
-        """Have this process look like that program. Its code is not run: it would start a server."""
+        """Make this process look like the program. Its code is not run: it would start a server."""
         sys.argv[:] = self.argv
         sys.orig_argv[:] = self.orig_argv
         sys.path[:] = self.path
         if getattr(sys, "frozen", False):
-            return  # each process has run the program itself
+            return  # this process has run the program itself
         main = ModuleType("__main__")
         main.__package__ = self.package
         main.__dict__["__builtins__"] = builtins
@@ -71,27 +71,27 @@ class Program:
         sys.modules["__main__"] = main
 
 
-def interpreter_options(words: Sequence[str] = ()) -> list[str]:
-    """The options that an interpreter was started with: `-X dev`, `-W error`, `-O` and so on.
+def interpreter_options(command: Sequence[str] = ()) -> list[str]:
+    """Return the options that the interpreter was started with: `-X dev`, `-W error`, `-O` and so on.
 
-    They are read from the command line, because neither `sys.flags` nor `subprocess` knows all of them (`-u`, most of
-    `-X`), and both mix in what the environment asks for, which a worker inherits anyway.
+    They are read from the command line: `sys.flags` and `subprocess` lack some (`-u`, most of `-X`), and both add what
+    the environment sets, which a worker inherits anyway.
 
     Args:
-        words: the command line, that of this process by default.
+        command: the command line, by default that of this process.
     """
-    words = list(words or sys.orig_argv)
-    if not words or getattr(sys, "frozen", False):
+    command = list(command or sys.orig_argv)
+    if not command or getattr(sys, "frozen", False):
         return []
     options: list[str] = []
-    rest = iter(words[1:])
-    for word in rest:
-        if word == "--check-hash-based-pycs":
-            options += [word, next(rest, "default")]
-        elif not word.startswith("-") or word in ("-", "--"):
+    rest = iter(command[1:])
+    for argument in rest:
+        if argument == "--check-hash-based-pycs":
+            options += [argument, next(rest, "default")]
+        elif not argument.startswith("-") or argument in ("-", "--"):
             break
         else:
-            kept, is_last = letters_of(word)
+            kept, is_last = letters_of(argument)
             if kept in ("-W", "-X"):
                 options += [kept, next(rest, "")]
             elif kept != "-":
@@ -101,14 +101,15 @@ def interpreter_options(words: Sequence[str] = ()) -> list[str]:
     return options
 
 
-def letters_of(word: str) -> tuple[str, bool]:
-    """What a worker gets of a word of options such as `-OOu`, `-Xdev` or `-Im`, and whether the program follows it."""
+def letters_of(argument: str) -> tuple[str, bool]:
+    """Split an argument such as `-OOu`, `-Xdev` or `-Im`. Returns what a worker gets of it, and whether the program
+    follows it."""
     kept = "-"
-    for index, letter in enumerate(word[1:], 1):
+    for index, letter in enumerate(argument[1:], 1):
         if letter in "WX":
-            return kept + word[index:], False
+            return kept + argument[index:], False
         if letter in "cm":
             return kept, True
-        if letter not in NOT_FOR_WORKERS:
+        if letter not in PARENT_ONLY_OPTIONS:
             kept += letter
     return kept, False

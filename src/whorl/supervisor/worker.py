@@ -1,124 +1,227 @@
-"""One worker, as its parent sees it: a process, a channel, and what is known of it.
-
-`start` makes one: a fresh interpreter, so that it imports the code that is there now, and shares nothing with its
-parent but the sockets. It waits for nobody. Called by `supervisor`, which alone changes what is known.
-"""
+"""A worker as the supervisor sees it: a process, a channel, and what its messages have reported."""
 
 from __future__ import annotations
 
-import os
+import random
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from typing import Protocol
+from math import inf
+from typing import Any, Protocol
 
-from whorl import version
-from whorl.supervisor.channel import FROM_WORKER, Channel, Messages, Word
-from whorl.supervisor.frozen import frozen_command, is_frozen, mark
-from whorl.supervisor.letter import Letter
-from whorl.supervisor.program import interpreter_options
+from whorl.supervisor.messages import Channel, MessageType
 
-__all__ = ["Phase", "Process", "Worker", "launch", "manner_of_death", "start"]
+__all__ = ["ChildProcess", "ReplaceReason", "Worker", "WorkerState", "describe_exit"]
 
-PROGRAM = "; ".join(
-    [
-        "import sys",
-        "sys.flags.safe_path or sys.path.pop(0)",
-        "from importlib import machinery, util",
-        'spec = machinery.PathFinder.find_spec("whorl", [{root!r}])',
-        'sys.modules["whorl"] = whorl = util.module_from_spec(spec)',
-        "spec.loader.exec_module(whorl)",
-        "from whorl.supervisor.{module} import main",
-        "main({fd})",
-    ]
-)
-"""With -c, the current directory is on the path before the standard library, and a base64.py there would be taken for
-Python's. Until the worker knows its parent's path, it imports its own Whorl, and the standard library, and no more."""
-ROOT = str(Path(version.__file__).resolve().parents[1])
+LIFETIME_JITTER = 0.1
+
+STACK_SECONDS = 1.0
+"""How long a worker whose event loop is blocked has to report its stack."""
 
 
-class Phase(Enum):
+class WorkerState(Enum):
     """What a worker does."""
 
-    STARTING = "it imports and starts the application, which may take as long as it likes"
-    SERVING = "it accepts clients"
-    LEAVING = "it was told to leave, and drains"
+    STARTING = "imports and starts the application; this has no deadline"
+    SERVING = "accepts clients"
+    STOPPING = "was told to stop, and drains"
 
 
-class Process(Protocol):
-    """A child process, as `subprocess.Popen` has it: it ends once, and its number means it until that was noticed."""
+TRANSITIONS = {
+    WorkerState.STARTING: {WorkerState.SERVING, WorkerState.STOPPING},
+    WorkerState.SERVING: {WorkerState.STOPPING},
+    WorkerState.STOPPING: set[WorkerState](),
+}
+
+
+class ReplaceReason(Enum):
+    """Why a worker is to be replaced. The value completes the log line "worker 1 will be replaced: …"."""
+
+    RESTART = "a restart was asked for"
+    MAX_REQUESTS = "limit_max_requests is reached"
+    LIFETIME = "limit_worker_lifetime is reached"
+    MEMORY = "it holds {mebibytes} MiB of memory, more than limit_worker_memory"
+    MALFORMED_MESSAGE = "its messages can no longer be trusted"
+    FORK_SERVER_LOST = "the fork server that it came from is gone"
+
+
+class ChildProcess(Protocol):
+    """A child process, with the interface of `subprocess.Popen`. Its pid is valid until `poll` has returned a
+    status."""
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
 
     @property
     def returncode(self) -> int | None:
-        """How it ended: its status, or the signal with a minus; None where no `poll` has seen that yet."""
+        """The exit status, or a negative signal number. None until `poll` has seen it."""
 
     def poll(self) -> int | None:
-        """The same, as it is now. Waits for nothing."""
+        """Return the current `returncode` without waiting."""
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal, if it has not ended."""
+    def send_signal(self, signum: int) -> None:
+        """Send a signal if the process has not ended."""
 
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One process.
+    """One worker process.
 
     Attributes:
-        number: the place that it fills, from 1.
+        number: of its slot, from 1.
         process: the process.
-        channel: what it is told by, and tells by.
-        phase: what it does.
-        heard: when its loop was last known to turn.
-        requests: how many it has begun.
-        due: why it is to be replaced; None if it is not.
-        expires: when it has lived long enough, None for never.
-        kill_at: when it is ended by force, None for never.
-        last_words: why it could not start, as it said itself.
-        asked_stack: whether it was asked what holds it up.
-        is_debugged: whether that was a debugger.
-        is_connected: whether its end of the channel is open.
+        channel: to the process.
+        last_heartbeat: when its last message came; before that, when it was started.
+        state: what it does.
+        memory_bytes: what its last heartbeat reported.
+        replace_reason: why it is to be replaced, None if it is not.
+        retire_at: when its lifetime ends, None for never.
+        kill_at: when it is killed, None for never.
+        start_error: why it could not start, as it reported.
+        stack_requested: whether it was asked what blocks its event loop.
+        in_debugger: whether that was a debugger.
     """
 
     number: int
-    process: Process
+    process: ChildProcess
     channel: Channel
-    heard: float
-    phase: Phase = Phase.STARTING
-    requests: int = 0
-    due: str | None = None
-    expires: float | None = None
+    last_heartbeat: float
+    state: WorkerState = WorkerState.STARTING
+    memory_bytes: int = 0
+    replace_reason: ReplaceReason | None = None
+    retire_at: float | None = None
     kill_at: float | None = None
-    last_words: str | None = None
-    asked_stack: bool = False
-    is_debugged: bool = False
-    is_connected: bool = True
+    start_error: str | None = None
+    stack_requested: bool = False
+    in_debugger: bool = False
 
     def __str__(self) -> str:
         return f"worker {self.number} (process {self.process.pid})"
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal, if it has not ended."""
-        self.process.send_signal(number)
+    @property
+    def is_serving(self) -> bool:
+        """Whether it accepts clients."""
+        return self.state is WorkerState.SERVING
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether it has not accepted clients yet."""
+        return self.state is WorkerState.STARTING
+
+    @property
+    def why_replaced(self) -> str:
+        """The sentence for `replace_reason`."""
+        assert self.replace_reason is not None
+        return self.replace_reason.value.format(mebibytes=self.memory_bytes >> 20)
+
+    @property
     def how_it_ended(self) -> str:
         """The end of a sentence that begins with the worker."""
-        return manner_of_death(self.process.returncode)
+        return describe_exit(self.process.returncode)
+
+    def enter(self, state: WorkerState) -> bool:
+        """Change the state. Returns False, and changes nothing, if the table does not have this transition."""
+        if state not in TRANSITIONS[self.state]:
+            return False
+        self.state = state
+        if state is WorkerState.STOPPING:
+            self.retire_at = None
+        return True
+
+    def touch(self, now: float) -> None:
+        """Note that the worker lives."""
+        self.last_heartbeat = now
+
+    def heartbeat(self, memory_bytes: int) -> None:
+        """Note that the event loop runs."""
+        self.memory_bytes = memory_bytes
+        self.in_debugger = False
+
+    def fail_start(self, why: str) -> None:
+        """Note why the worker could not start."""
+        self.start_error = why
+
+    def limit_lifetime(self, lifetime_seconds: float) -> None:
+        """Set the lifetime, with up to a tenth added at random, so that not all workers are replaced together."""
+        self.retire_at = self.last_heartbeat + lifetime_seconds * random.uniform(1.0, 1.0 + LIFETIME_JITTER)
+
+    def is_too_old(self, now: float) -> bool:
+        """Whether its lifetime has ended. Returns True once."""
+        if self.retire_at is None or now < self.retire_at or not self.is_serving:
+            return False
+        self.retire_at = None
+        return True
+
+    def request_replacement(self, reason: ReplaceReason) -> bool:
+        """Have the worker replaced, if it serves and no other reason came first. Returns whether this is the reason."""
+        if self.replace_reason is not None or not self.is_serving:
+            return False
+        self.replace_reason = reason
+        return True
+
+    def outdate(self, reason: ReplaceReason) -> None:
+        """Have the worker replaced as soon as it serves, because its code or its fork server is outdated."""
+        if self.replace_reason is None or reason is ReplaceReason.RESTART:
+            self.replace_reason = reason
+
+    def cancel_restart(self) -> None:
+        """Keep the worker, if a restart was the reason to replace it."""
+        if self.replace_reason is ReplaceReason.RESTART:
+            self.replace_reason = None
+
+    def stop(self, kind: MessageType, *items: Any, timeout_seconds: float | None, now: float) -> None:
+        """Send a message that stops the worker, and kill it after a timeout, if there is one."""
+        self.channel.send(kind, *items)
+        if timeout_seconds is not None:
+            self.kill_at = now + timeout_seconds
+
+    def kill_within(self, seconds: float, now: float) -> None:
+        """Kill the worker after so long, or earlier if that was decided before."""
+        self.kill_at = min(self.kill_at or inf, now + seconds)
+
+    def heartbeat_deadline(self, healthcheck_seconds: float | None) -> float:
+        """When its next heartbeat is overdue; infinity if it is not watched, or was asked for its stack already."""
+        if healthcheck_seconds is None or self.is_starting or self.stack_requested or not self.channel.is_open:
+            return inf
+        return self.last_heartbeat + healthcheck_seconds
+
+    def next_deadline(self, healthcheck_seconds: float | None) -> float:
+        """When the worker has to be looked at although it sends nothing."""
+        deadlines = (self.kill_at, self.retire_at, self.heartbeat_deadline(healthcheck_seconds))
+        return min(time for time in deadlines if time is not None)
+
+    def request_stack(self, now: float) -> None:
+        """Ask what blocks the event loop, and kill the worker soon after."""
+        self.stack_requested = True
+        self.kill_within(STACK_SECONDS, now)
+        self.channel.send(MessageType.DUMP_STACK)
+
+    def excuse_debugger(self) -> bool:
+        """Do not kill the worker because its loop is in a debugger; it is asked again when the next heartbeat is
+        overdue. Returns whether the debugger is new."""
+        is_new, self.in_debugger = not self.in_debugger, True
+        if self.stack_requested and self.is_serving:
+            self.stack_requested = False
+            self.kill_at = None
+        return is_new
+
+    def kill(self, now: float) -> bool:
+        """Send SIGKILL, or SIGABRT if the worker serves and did not report its stack: faulthandler prints it then.
+        Returns whether it was SIGABRT."""
+        is_mute = self.stack_requested and self.is_serving and self.last_heartbeat < now - STACK_SECONDS
+        self.process.send_signal(signal.SIGABRT if is_mute else signal.SIGKILL)
+        self.stack_requested = True
+        self.last_heartbeat = now
+        self.kill_at = now + STACK_SECONDS
+        return is_mute
 
 
-def manner_of_death(status: int | None) -> str:
+def describe_exit(status: int | None) -> str:
     """How a process ended, as the end of a sentence.
 
     Args:
-        status: as `Process.returncode` has it.
+        status: as in `ChildProcess.returncode`.
     """
     if status is None or status >= 0:
         return f"ended with status {status}"
@@ -126,62 +229,3 @@ def manner_of_death(status: int | None) -> str:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"was killed by signal {-status}"
-
-
-def start(letter: Letter, directory: str, now: float) -> Worker:
-    """Start a worker, and tell it what it needs to know.
-
-    Args:
-        letter: that.
-        directory: where it works.
-        now: the time.
-
-    Raises:
-        OSError: the system has no room for another process.
-    """
-    process, channel = launch("main", FROM_WORKER, [place.descriptor for place in letter.places], directory)
-    worker = Worker(letter.number, process, channel, now)
-    worker.channel.say(Word.LETTER, letter.sealed())
-    return worker
-
-
-def launch(
-    module: str, messages: Messages, descriptors: Sequence[int], directory: str
-) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start a fresh interpreter, and have a channel to it. Its standard input is ours, for a debugger.
-
-    Args:
-        module: of this package, whose `main` it calls.
-        messages: what it may say.
-        descriptors: what it inherits.
-        directory: where it works.
-
-    Raises:
-        OSError: the system has no room for another process.
-    """
-    ours, theirs = socket.socketpair()
-    inherited = [theirs.fileno(), *descriptors]
-    program = PROGRAM.format(root=ROOT, module=module, fd=theirs.fileno())
-    command = [sys.executable, *interpreter_options(), "-c", program]
-    if is_frozen():
-        command, pipe = frozen_command(module, theirs.fileno())
-        inherited.append(pipe)
-    # Ctrl+C at a terminal reaches the whole group of processes. The mask is inherited, so that a worker is deaf to it
-    # from its first instruction, until it has a handler.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process = subprocess.Popen(
-            command,
-            pass_fds=inherited,
-            cwd=directory,
-            env={**os.environ, **mark(module, theirs.fileno())},
-        )
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        if is_frozen():
-            os.close(pipe)
-    return process, Channel(ours, messages)

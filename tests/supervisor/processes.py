@@ -1,4 +1,4 @@
-"""Looking at workers from outside: who there is, and who answers."""
+"""Workers seen from outside: which processes there are, and which one answers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from pathlib import Path
 
 from tests.harness import Process, read_response
 
-PATIENCE_SECONDS = 45.0  # a new server of two workers starts three interpreters, on a machine that may be busy
+TIMEOUT_SECONDS = 45.0  # a new server of two workers starts three interpreters, on a machine that may be busy
 
 
 def children(process: Process) -> set[int]:
-    """The workers of a server, by the kernel's word."""
-    pid = process.popen.pid
-    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    """The child processes of a server. `/proc/PID/task/TID/children` may miss some (proc(5))."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().rpartition(")")
+        except OSError:
+            continue  # it has ended
+        if int(rest.split()[1]) == process.popen.pid:
+            found.add(int(name.partition(" ")[0]))
+    return found
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -27,7 +34,7 @@ def alive(pid: int) -> bool:
 
 
 def ask(process: Process, target: str = "/") -> int:
-    """The number of the process that answers."""
+    """The pid of the process that answers."""
     with process.connect() as client:
         client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         status, _, content = read_response(client)
@@ -45,18 +52,18 @@ def send(process: Process, target: str) -> socket.socket:
 
 
 def until(holds: Callable[[], bool], what: Callable[[], object] = str) -> None:
-    """Wait for something that nobody announces."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Poll until a condition holds."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not holds():
         assert time.monotonic() < deadline, what()
         time.sleep(0.02)
 
 
 def lines(process: Process, text: str) -> list[str]:
-    """What the server has said with this text in it."""
+    """The lines of standard error that contain a text."""
     return [line for line in process.stderr if text in line]
 
 
 def wait_for(process: Process, text: str, count: int = 1) -> None:
-    """Wait until the server has said something so many times."""
+    """Wait until so many lines of standard error contain a text."""
     until(lambda: len(lines(process, text)) >= count, lambda: (text, process.stderr))

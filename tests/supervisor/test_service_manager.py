@@ -1,4 +1,4 @@
-"""What the service manager is told by a parent with workers (sd_notify(3)), heard on a socket as systemd would."""
+"""What a supervisor reports to the service manager (sd_notify(3)), received on a socket as systemd would."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 from tests.harness import Process, serve
 from tests.server.test_notify import heard
-from tests.supervisor.workers import ask, children, until, wait_for
+from tests.supervisor.processes import ask, children, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 PYTHON = ("sh", "-c", 'WATCHDOG_PID=$$ exec "$0" "$@"', sys.executable)
-"""As systemd starts a service that has a watchdog: the variable names the very process."""
+"""As systemd starts a service that has a watchdog: the variable names the process itself."""
 
 
 @contextmanager
@@ -26,14 +26,14 @@ def a_service(manager: socket.socket) -> Iterator[Process]:
 
 
 def next_but(manager: socket.socket, *names: str) -> dict[str, str]:
-    """The next message that is none of these."""
+    """The next message that consists of other variables."""
     while set(message := heard(manager)) <= set(names):
         pass
     return message
 
 
 def test_start_watchdog_restart_and_end(manager: socket.socket) -> None:
-    """All of it is the parent's to say, and workers say nothing."""
+    """The supervisor sends all of it, and workers nothing."""
     with a_service(manager) as server:
         ready = {"READY": "1", "STATUS": f"serving on http://127.0.0.1:{server.port}"}
         assert heard(manager) == ready, "once, when all of them serve"
@@ -50,8 +50,8 @@ def test_start_watchdog_restart_and_end(manager: socket.socket) -> None:
 
 
 def test_a_new_server_is_the_service_from_then_on(manager: socket.socket) -> None:
-    """SIGUSR2: the manager is told the new process's number, and by that process that it is alive. The old one does not
-    say that the service stops."""
+    """SIGUSR2: the manager gets the new process's pid, and watchdog messages from that process. The old one does not
+    report that the service stops."""
     with a_service(manager) as server:
         old, workers = server.popen.pid, children(server)
         assert "READY" in heard(manager)
@@ -59,11 +59,11 @@ def test_a_new_server_is_the_service_from_then_on(manager: socket.socket) -> Non
         wait_for(server, "starts, and takes over")
         (new,) = children(server) - workers
         try:
-            said = [next_but(manager, "WATCHDOG"), next_but(manager, "WATCHDOG")]
-            assert {"MAINPID": str(new)} in said
-            assert {"READY", "STATUS"} in map(set, said), "the new one says so"
+            messages = [next_but(manager, "WATCHDOG"), next_but(manager, "WATCHDOG")]
+            assert {"MAINPID": str(new)} in messages
+            assert {"READY", "STATUS"} in map(set, messages), "the new one reports that"
             until(lambda: server.popen.poll() == 0)
-            assert all(message == {"WATCHDOG": "1"} for message in waiting(manager)), "the old one has said no more"
+            assert all(message == {"WATCHDOG": "1"} for message in waiting(manager)), "the old one has sent no more"
             assert heard(manager) == {"WATCHDOG": "1"}, "the new one goes on"
             assert ask(server)
         finally:
@@ -73,7 +73,7 @@ def test_a_new_server_is_the_service_from_then_on(manager: socket.socket) -> Non
 
 
 def waiting(manager: socket.socket) -> list[dict[str, str]]:
-    """The messages that are there."""
+    """The messages that have arrived."""
     messages = []
     manager.setblocking(False)
     try:

@@ -1,0 +1,1 @@
+"""The fork server (`--preload`): it imports the application once and forks workers. See ../README.md."""
