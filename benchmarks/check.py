@@ -1,4 +1,4 @@
-"""One whole response, looked at: its status, its fields and every octet of its content.
+"""One whole response, looked at: its status, its fields and every byte of its content.
 
 With the client of the standard library, so that no code of ours decides what is right; there is none for WebSocket, so
 there it is `talkers`. Called before and after each
@@ -29,7 +29,7 @@ def check(server: Server, row: Row) -> int:
     """Ask once, and look at all of it.
 
     Returns:
-        How many octets the content has.
+        How many bytes the content has.
 
     Raises:
         Fault: what came is not what the row expects.
@@ -91,7 +91,7 @@ def examine_content(server: Server, row: Row, content: bytes) -> None:
         size = int(row.request.path.partition("?")[2])
         right = len(content) == size and content[:4096] == plain.content(4096) and content[-16:] == plain.content(16)
     if not right:
-        raise Fault(f"{server.contender}: wrong content, {len(content)} octets: {content[:60]!r}")
+        raise Fault(f"{server.contender}: wrong content, {len(content)} bytes: {content[:60]!r}")
 
 
 def spaceless(text: bytes) -> bytes:

@@ -59,7 +59,7 @@ class Load(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """Attributes: content: the octets of its content, made of a pattern in wrk too if there are more than 1,023."""
+    """Attributes: content: the bytes of its content, made of a pattern in wrk too if there are more than 1,023."""
 
     path: str
     method: str = "GET"
@@ -173,7 +173,7 @@ ROWS = (
     Row("tls_echo64k", "TLS: POST echo of 64 KiB", *echo(64 * 1024), 16, profile=Profile.TLS),
     handshakes("tls_full", "TLS: hello, a full handshake each", Load.HANDSHAKES),
     handshakes("tls_resume", "TLS: hello, a resumed session each", Load.RESUMPTIONS),
-    talk("ws32", "WebSocket echo of 32 octets", plain.content(32)),
+    talk("ws32", "WebSocket echo of 32 bytes", plain.content(32)),
     talk("ws1k", "WebSocket echo of 1 KiB", plain.content(1024)),
     talk("ws64k", "WebSocket echo of 64 KiB", plain.content(64 * 1024)),
     talk("wsjson", "WebSocket echo of 1 KiB of JSON", MESSAGE),

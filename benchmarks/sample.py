@@ -19,7 +19,7 @@ class Sample:
         per_second: requests a second; None where the load does not ask as fast as it can.
         p50_us: microseconds within which half of the responses came.
         p99_us: and 99 of 100.
-        memory: octets that the server held afterwards.
+        memory: bytes that the server held afterwards.
     """
 
     cost: float

@@ -1,4 +1,4 @@
-"""WebSocket clients of one server, in one process, on the load's core: each sends, and looks at every octet that comes.
+"""WebSocket clients of one server, in one process, on the load's core: each sends, and looks at every byte that comes.
 
 The clients are sockets on one selector. What they send is masked and, where the row is about it, compressed beforehand;
 what comes back is unmasked, inflated and compared with what was sent (RFC 6455 section 5.2, RFC 7692 section 7.2).
@@ -136,7 +136,7 @@ class Talker:
         if head & COMPRESSED and self._inflater is not None:
             content = self._inflater.decompress(content + FLUSH_TAIL)
         if content != self._told:
-            raise Fault(f"{self._server.contender}: a wrong message of {len(content)} octets, {content[:60]!r}")
+            raise Fault(f"{self._server.contender}: a wrong message of {len(content)} bytes, {content[:60]!r}")
         return 1
 
 
@@ -161,7 +161,7 @@ def frame(opcode: int, content: bytes, deflate: bool) -> bytes:
 
 
 def first_frame(received: bytearray) -> tuple[int, bytes, int] | None:
-    """The first octet, the content and the length in all of the frame at the beginning; None if it is not all here."""
+    """The first byte, the content and the length in all of the frame at the beginning; None if it is not all here."""
     if len(received) < 2:
         return None
     start, length = 2, received[1]
@@ -262,7 +262,7 @@ def check_talk(server: Server, row: Row, times: int = 1) -> int:
     """One client, and messages one after the other.
 
     Returns:
-        how many octets each has.
+        how many bytes each has.
 
     Raises:
         Fault: what came is not what was said.

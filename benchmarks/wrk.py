@@ -66,5 +66,5 @@ def load(server: Server, row: Row, seconds: int, content_bytes: int, pause_ms: i
     if not told["requests"]:
         raise Fault(f"{server.contender}: not one response within {seconds} s")
     if told["bytes"] < told["requests"] * content_bytes:
-        raise Fault(f"{server.contender}: {told['requests']} responses had only {told['bytes']} octets")
+        raise Fault(f"{server.contender}: {told['requests']} responses had only {told['bytes']} bytes")
     return Answer(told["requests"], told["requests"] / told["microseconds"] * 1e6, told["p50"], told["p99"])

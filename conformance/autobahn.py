@@ -237,7 +237,7 @@ def summary(results: dict[str, tuple[Index, str]], servers: Iterable[str], page:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("servers", nargs="+", metavar="NAME=URL", help="a server that echoes text and octets")
+    parser.add_argument("servers", nargs="+", metavar="NAME=URL", help="a server that echoes text and bytes")
     parser.add_argument("--groups", default="core,limits,deflate", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--cache", type=Path, default=Path(".autobahn"), help="where the suite and its reports are")
     parser.add_argument("--summary", type=Path, help="the page to write, with the latest of all groups")

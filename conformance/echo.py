@@ -6,7 +6,7 @@ from typing import Any
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Echo text as text and octets as octets, until the client ends it."""
+    """Echo text as text and bytes as bytes, until the client ends it."""
     assert scope["type"] == "websocket"
     await receive()
     await send({"type": "websocket.accept"})

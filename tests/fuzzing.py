@@ -21,7 +21,7 @@ def run(
     Args:
         program: the module that does.
         arguments: of its command line.
-        inputs: seed -> octets without end, the same for the same seed.
+        inputs: seed -> bytes without end, the same for the same seed.
         fault: what is wrong with an input, within the run; empty if nothing is.
         fault_alone: the same, without what the inputs before it may have left behind.
 

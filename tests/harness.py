@@ -69,7 +69,7 @@ class Process:
         return socket.create_connection(self.address, timeout_seconds)
 
     def exchange(self, data: bytes, timeout_seconds: float = 10.0) -> bytes:
-        """Send octets on a new connection, and read until the server closes."""
+        """Send bytes on a new connection, and read until the server closes."""
         with self.connect(timeout_seconds) as client:
             client.sendall(data)
             return read_all(client)

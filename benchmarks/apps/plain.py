@@ -92,7 +92,7 @@ async def many_fields(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def content(size_bytes: int) -> bytes:
-    """Octets that are not all the same."""
+    """Bytes that are not all the same."""
     return (b"0123456789abcdef" * (size_bytes // 16 + 1))[:size_bytes]
 
 

@@ -141,7 +141,7 @@ HERE = Platform()
 """The platform this process runs on."""
 
 READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""How to open a file for reading octets. Without O_NONBLOCK, opening a FIFO would wait for a writer."""
+"""How to open a file for reading bytes. Without O_NONBLOCK, opening a FIFO would wait for a writer."""
 
 make_poll = getattr(select, "poll", None)
 """Taken before an application is imported, which may put another one there (gevent) that runs other code meanwhile."""

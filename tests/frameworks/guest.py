@@ -4,8 +4,8 @@ The package's own client runs threads that race with one another, so what the se
 
 with Guest(process, "upgrade") as guest:
     assert guest.call("turn", "abc") == ["cba"]
-    guest.emit("say", "room", b"octets")
-    assert guest.hear() == ["said", b"octets"]
+    guest.emit("say", "room", b"bytes")
+    assert guest.hear() == ["said", b"bytes"]
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Guest:
                 self.websocket.send(packet)
 
     def packet(self) -> str | bytes:
-        """The next packet; octets where one is an attachment."""
+        """The next packet; bytes where one is an attachment."""
         while True:
             if self.packets:
                 packet = self.packets.popleft()

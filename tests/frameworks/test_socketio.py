@@ -59,7 +59,7 @@ def test_a_broadcast_reaches_everyone_whichever_way_they_came(process: Process) 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_broadcast_of_octets(process: Process, way: str) -> None:
-    """To one kind of client at a time: python-engineio 4.15 itself fails where octets go to polls and to WebSockets."""
+    """To one kind of client at a time: python-engineio 4.15 itself fails where bytes go to polls and to WebSockets."""
     with ExitStack() as stack:
         guests = [stack.enter_context(Guest(process, way)) for _ in range(3)]
         for guest in guests:

@@ -1,6 +1,6 @@
 """Requests to begin with and ways to spoil them: what the property tests and the fuzzer feed on.
 
-An `Edit` puts octets in the place of others. Most requests with a few edits are nearly valid, which is where readers
+An `Edit` puts bytes in the place of others. Most requests with a few edits are nearly valid, which is where readers
 differ.
 """
 
@@ -102,8 +102,8 @@ class Edit:
     """One change.
 
     Attributes:
-        place: where; counted round the octets or, where `at_boundary`, round the starts of lines and the ends of words.
-        cut_bytes: how many octets go.
+        place: where; counted round the bytes or, where `at_boundary`, round the starts of lines and the ends of words.
+        cut_bytes: how many bytes go.
         put: what comes in their place.
     """
 

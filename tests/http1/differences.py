@@ -1,6 +1,6 @@
 """Where Whorl and the oracles differ on purpose: the list, each with its reason, and the search for what is not on it.
 
-`unexplained` reads octets with Whorl and with each oracle. Two readers that accept the same octets must agree on every
+`unexplained` reads bytes with Whorl and with each oracle. Two readers that accept the same bytes must agree on every
 part of the request and, above all, on where it ends. Where only one accepts, the refusal must be one of the tables
 below. Waiting for more is no answer, so it differs from an acceptance and never from a refusal.
 """
@@ -72,7 +72,7 @@ class Leniency:
         oracle: whose.
         reason: how its reason begins.
         why: the reason why Whorl accepts.
-        applies: whether that is what these octets are about, from Whorl's reading and the octets of the request.
+        applies: whether that is what these bytes are about, from Whorl's reading and the bytes of the request.
     """
 
     oracle: str
@@ -113,7 +113,7 @@ def _tab_in_head(reading: Reading, octets: bytes) -> bool:
 
 LENIENT = (
     Leniency("h11", "no request line received", "empty lines come before it", _starts_with_empty_line),
-    Leniency("h11", "illegal request line", "h11 looks at the first octet of an empty line", _starts_with_empty_line),
+    Leniency("h11", "illegal request line", "h11 looks at the first byte of an empty line", _starts_with_empty_line),
     Leniency("h11", "", "trailers are dropped, so their meaning does not count", _has_trailers),
     Leniency("httptools", "", "trailers are dropped, so their meaning does not count", _has_trailers),
     Leniency("httptools", "Invalid character in chunk ext", "llhttp knows no BWS and no quoted pair", _has_extensions),
@@ -128,7 +128,7 @@ LENIENT = (
 
 
 def unexplained(octets: bytes) -> list[str]:
-    """What Whorl and the oracles make differently of these octets for no listed reason."""
+    """What Whorl and the oracles make differently of these bytes for no listed reason."""
     ours = read_whorl(octets)
     return [f"{name}: {text}" for name, read in ORACLES.items() for text in _compare(name, octets, ours, read(octets))]
 

@@ -1,7 +1,7 @@
 """A fuzzer for the HTTP/1.1 wire rules: `python -m tests.http1.fuzz --seconds 30 --seed 7`.
 
 It spoils the requests of `corpus` and asks three things of whatever comes out: nothing is raised but a refusal, the
-outcome does not depend on how the octets are cut, and h11 and httptools read what they accept in the same way
+outcome does not depend on how the bytes are cut, and h11 and httptools read what they accept in the same way
 (`differences`). The same seed gives the same inputs in the same order. At the first input that fails it prints the
 shortest form it can find as a Python literal and ends with status 1.
 """
@@ -24,7 +24,7 @@ LIMITS = (HeadLimits(), HeadLimits(request_line_bytes=24, header_section_bytes=6
 
 
 def inputs(seed: int) -> Iterator[bytes]:
-    """Octets without end, the same for the same seed."""
+    """Bytes without end, the same for the same seed."""
     chance = random.Random(seed)
     while True:
         octets = b"".join(chance.choices(SEEDS, k=chance.choice((1, 1, 1, 2))))
@@ -41,16 +41,16 @@ def inputs(seed: int) -> Iterator[bytes]:
 
 
 def fault(octets: bytes, lines: FieldLineCache) -> str:
-    """What is wrong with the reading of these octets; empty if nothing is.
+    """What is wrong with the reading of these bytes; empty if nothing is.
 
     Args:
-        octets: the input.
+        bytes: the input.
         lines: the field lines of the run, so that remembered lines are tried as well.
     """
     try:
         for limits in LIMITS:
             whole = play([octets], limits)
-            # Where to cut follows from the octets, so that a literal is enough to see a fault again.
+            # Where to cut follows from the bytes, so that a literal is enough to see a fault again.
             chance = random.Random(octets)
             for _ in range(3):
                 first, second = sorted(chance.choices(range(len(octets) + 1), k=2))
@@ -59,7 +59,7 @@ def fault(octets: bytes, lines: FieldLineCache) -> str:
                     return f"cut at {first} and {second} with {limits}: {parted} instead of {whole}"
             dripped = play(drip(octets), limits, lines, asks=2)
             if not same(dripped, whole):
-                return f"octet by octet with {limits}: {dripped} instead of {whole}"
+                return f"byte by byte with {limits}: {dripped} instead of {whole}"
         if len(lines.known) > REMEMBERED_LINES:
             return f"{len(lines.known)} lines are remembered"
         return "; ".join(unexplained(octets))

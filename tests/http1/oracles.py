@@ -1,5 +1,5 @@
 """Two other readers of HTTP/1.1, h11 and httptools (llhttp), and Whorl, asked the same question: which request do these
-octets begin with, and where does it end?
+bytes begin with, and where does it end?
 
 What differs only in spelling (the case of names, the white space around values) is made equal here; what differs in
 meaning is left to `differences`.
@@ -30,7 +30,7 @@ class Reading:
 
     Attributes:
         reason: why it was refused, in the reader's words.
-        end: the number of octets that the request takes.
+        end: the number of bytes that the request takes.
     """
 
     verdict: Verdict
@@ -118,7 +118,7 @@ class Collector:
 
 
 def read_httptools(octets: bytes) -> Reading:
-    """Octet by octet, which is the only way to learn where a request ended."""
+    """Byte by byte, which is the only way to learn where a request ended."""
     collector = Collector()
     parser = httptools.HttpRequestParser(collector)
     reading = collector.reading

@@ -1,4 +1,4 @@
-"""What hypothesis makes: valid requests together with what they mean, edits that spoil them, and octets from small
+"""What hypothesis makes: valid requests together with what they mean, edits that spoil them, and bytes from small
 alphabets that come near a grammar.
 """
 

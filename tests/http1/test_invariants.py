@@ -1,5 +1,5 @@
 """What a server full of connections relies on: the remembered lines are few and hold no secret, a request that was
-read leaves nothing behind, and the work grows with the octets and not with their square."""
+read leaves nothing behind, and the work grows with the bytes and not with their square."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def cpu_seconds(pieces: list[bytes]) -> float:
 
 
 def growth(make: Callable[[int], list[bytes]], length_bytes: int) -> float:
-    """How much more CPU time eight times the octets cost: eight times as much, or 64 times if it is their square."""
+    """How much more CPU time eight times the bytes cost: eight times as much, or 64 times if it is their square."""
     return cpu_seconds(make(8 * length_bytes)) / cpu_seconds(make(length_bytes))
 
 

@@ -1,4 +1,4 @@
-"""What a request may cost: each limit at its value and one past it, whether the octets come whole, in two pieces, one
+"""What a request may cost: each limit at its value and one past it, whether the bytes come whole, in two pieces, one
 by one, or never to an end."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def request_line(length_bytes: int) -> bytes:
 
 
 def section(length_bytes: int, lines: int = 2) -> list[bytes]:
-    """Field lines, Host among them, that take so many octets, each with its CRLF."""
+    """Field lines, Host among them, that take so many bytes, each with its CRLF."""
     fill = [b"X:"] * (lines - 1)
     fill[-1] += b"a" * (length_bytes - len(HOST) - 2 - 4 * (lines - 1))
     return [HOST, *fill]
@@ -211,7 +211,7 @@ def test_extensions_at_their_limit_are_read_and_one_octet_more_is_400() -> None:
 
 
 def test_white_space_before_an_extension_counts_as_one() -> None:
-    """It carries no octet of the body either, and is grammar only where an extension follows."""
+    """It carries no byte of the body either, and is grammar only where an extension follows."""
     octets = (b"1" + b" " * 4000 + b";a\r\nx\r\n") * 16
 
     assert refused(chunked(octets + b"0\r\n\r\n")) == 400
@@ -225,7 +225,7 @@ def test_each_request_has_the_extensions_of_its_own_body_counted() -> None:
 
 NEVER_ENDS = b"a" * 200
 TWO_FAULTS = {
-    "a bad first octet, then too long a line": (b"\x16" + NEVER_ENDS + b"\r\n\r\n", 400),
+    "a bad first byte, then too long a line": (b"\x16" + NEVER_ENDS + b"\r\n\r\n", 400),
     "a space first, then too long a line": (b" " + NEVER_ENDS + b"\r\n\r\n", 400),
     "LF in too long a line": (b"GET /\n" + NEVER_ENDS + b"\r\n\r\n", 400),
     "too long a line, then LF": (b"GET /" + NEVER_ENDS + b"\n\r\n\r\n", 414),

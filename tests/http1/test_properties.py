@@ -1,4 +1,4 @@
-"""What holds for all octets: one outcome however they are cut, nothing raised but refusals, grammars met exactly."""
+"""What holds for all bytes: one outcome however they are cut, nothing raised but refusals, grammars met exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RFC 9112 section 5: field lines, from the first octet of the name to the last of the value."""
+"""RFC 9112 section 5: field lines, from the first byte of the name to the last of the value."""
 
 from __future__ import annotations
 

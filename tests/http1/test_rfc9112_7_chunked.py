@@ -98,8 +98,8 @@ def test_7_1_a_chunk_size_that_overflows_is_400(size: bytes) -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        pytest.param(b"2\r\nokk\r\n" + END, id="one octet too many"),
-        pytest.param(b"3\r\nok\r\n" + END, id="one octet too few"),
+        pytest.param(b"2\r\nokk\r\n" + END, id="one byte too many"),
+        pytest.param(b"3\r\nok\r\n" + END, id="one byte too few"),
         pytest.param(b"2\r\nok" + END, id="no CRLF"),
         pytest.param(b"2\r\nok\n" + END, id="LF after the data"),
         pytest.param(b"2\r\nok\r" + END, id="CR after the data"),

@@ -1,6 +1,6 @@
-"""Runs octets through a `RequestReader` and says what came of them.
+"""Runs bytes through a `RequestReader` and says what came of them.
 
-`outcome` is what the tests of this folder call: it plays the octets whole, cut in two at every place, and one by one
+`outcome` is what the tests of this folder call: it plays the bytes whole, cut in two at every place, and one by one
 with every question asked twice, and insists that each way ends the same. `accepted` and `refused` say which end
 is expected. What a refusal must look like is checked here too, once for all tests.
 """
@@ -25,7 +25,7 @@ POST = b"POST / HTTP/1.1"
 HOST = b"Host: a"
 CHUNKED = b"Transfer-Encoding: chunked"
 
-# Whatever is longer is not cut at each octet, but near its ends and its line ends; and it drips in pieces of a length
+# Whatever is longer is not cut at each byte, but near its ends and its line ends; and it drips in pieces of a length
 # that divides nothing.
 EVERY_CUT_BYTES = 600
 LONG_DRIP_BYTES = 97
@@ -36,7 +36,7 @@ class Message:
     """A request as it was read.
 
     Attributes:
-        end: how many octets of the connection had been used when it was complete; -1 where it is not complete.
+        end: how many bytes of the connection had been used when it was complete; -1 where it is not complete.
     """
 
     method: str
@@ -56,14 +56,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of some octets.
+    """What came of some bytes.
 
     Attributes:
         messages: the complete requests in order.
         partial: the request whose body is not complete, with as much of it as came; None after a refusal.
         status: the refusal's status, or None.
         reason: the refusal's reason, or nothing.
-        waiting_bytes: octets that were kept for later; 0 after a refusal or after the last request of a connection.
+        waiting_bytes: bytes that were kept for later; 0 after a refusal or after the last request of a connection.
     """
 
     messages: tuple[Message, ...]
@@ -99,10 +99,10 @@ def _check_refusal(refusal: HttpError) -> None:
 def play(
     pieces: Iterable[bytes], limits: HeadLimits | None = None, lines: FieldLineCache | None = None, asks: int = 1
 ) -> Outcome:
-    """Give a connection's octets to a reader of its own, piece by piece, as a connection does.
+    """Give a connection's bytes to a reader of its own, piece by piece, as a connection does.
 
     Args:
-        pieces: the octets as they arrive. What follows a request that ends the connection is left alone.
+        pieces: the bytes as they arrive. What follows a request that ends the connection is left alone.
         limits: the reader's limits.
         lines: the field lines, for runs that share them.
         asks: how often an unanswered question is asked; asking again must change nothing.
@@ -140,12 +140,12 @@ def play(
 
 
 def drip(octets: bytes, drop_bytes: int = 1) -> list[bytes]:
-    """The octets in drops, one by one if nothing else is said."""
+    """The bytes in drops, one by one if nothing else is said."""
     return [octets[at : at + drop_bytes] for at in range(0, len(octets), drop_bytes)]
 
 
 def cuts(octets: bytes) -> Iterator[int]:
-    """Where to cut octets in two: everywhere, or in long ones near both ends and near the line ends."""
+    """Where to cut bytes in two: everywhere, or in long ones near both ends and near the line ends."""
     if len(octets) <= EVERY_CUT_BYTES:
         yield from range(1, len(octets))
         return
@@ -166,7 +166,7 @@ def same(outcome: Outcome, other: Outcome) -> bool:
 
 
 def outcome(octets: bytes, limits: HeadLimits | None = None) -> Outcome:
-    """What comes of these octets, however they are cut."""
+    """What comes of these bytes, however they are cut."""
     lines = FieldLineCache()
     whole = play([octets], limits, lines)
     for at in cuts(octets):
@@ -179,7 +179,7 @@ def outcome(octets: bytes, limits: HeadLimits | None = None) -> Outcome:
 
 
 def accepted(octets: bytes, limits: HeadLimits | None = None) -> Message:
-    """The one request that these octets are, and nothing else."""
+    """The one request that these bytes are, and nothing else."""
     end = outcome(octets, limits)
     assert end.status is None, end.reason
     assert end.partial is None
@@ -190,7 +190,7 @@ def accepted(octets: bytes, limits: HeadLimits | None = None) -> Message:
 
 
 def refused(octets: bytes, limits: HeadLimits | None = None) -> int:
-    """The status that answers these octets, of which no request could be made."""
+    """The status that answers these bytes, of which no request could be made."""
     end = outcome(octets, limits)
     assert end.status is not None, f"not refused: {end}"
     assert end.messages == ()
@@ -198,7 +198,7 @@ def refused(octets: bytes, limits: HeadLimits | None = None) -> int:
 
 
 def octets_until_refused(octets: bytes, limits: HeadLimits | None = None) -> int | None:
-    """How many octets a client that sends them one by one gets rid of before the refusal; None if there is none."""
+    """How many bytes a client that sends them one by one gets rid of before the refusal; None if there is none."""
     reader = RequestReader(limits or HeadLimits(), FieldLineCache())
     for sent, octet in enumerate(drip(octets), 1):
         reader.receive_data(octet)
@@ -220,5 +220,5 @@ def get(*field_lines: bytes) -> bytes:
 
 
 def chunked(body: bytes) -> bytes:
-    """A POST whose body comes in chunks, these octets."""
+    """A POST whose body comes in chunks, these bytes."""
     return head(POST, HOST, CHUNKED) + body

@@ -62,7 +62,7 @@ def run(main: Callable[[Poller], Awaitable[None]]) -> list[dict[str, Any]]:
 
 
 def take(theirs: socket.socket, size_bytes: int) -> bytes:
-    """So many octets, or all there are until the end."""
+    """So many bytes, or all there are until the end."""
     pieces = []
     while size_bytes and (piece := theirs.recv(size_bytes)):
         pieces.append(piece)
@@ -289,7 +289,7 @@ def test_a_peer_that_vanishes_while_reading_is_paused(pair: Pair) -> None:
         recorder.transport.pause_reading()
         recorder.transport.write(LARGE)
         theirs.recv(10)
-        theirs.close()  # with octets unread, which is a reset
+        theirs.close()  # with bytes unread, which is a reset
         await until(lambda: "lost" in recorder.told)
         assert isinstance(recorder.error, OSError)
         assert recorder.told == ["made", "pause", "lost"]

@@ -65,7 +65,7 @@ class Peer(Client):
         return self
 
     def frame(self) -> tuple[int, bytes]:
-        """The next frame: its first octet, and its payload. A server's frames are not masked."""
+        """The next frame: its first byte, and its payload. A server's frames are not masked."""
         first, length = self.exactly(2)
         assert length < 0x80
         if length >= 126:

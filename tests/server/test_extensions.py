@@ -146,7 +146,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def octets(size: int) -> bytes:
-    """Octets where no piece is like another."""
+    """Bytes where no piece is like another."""
     return b"".join(b"%08d" % number for number in range(size // 8 + 1))[:size]
 
 

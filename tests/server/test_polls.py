@@ -12,7 +12,7 @@ from tests.server.test_websocket import ACCEPTS, says
 
 POLLS = 1_000
 MOST_OBJECTS = 100  # that the server and the script make meanwhile for themselves
-BLOCKS = 4_000_000  # octets that no socket buffers
+BLOCKS = 4_000_000  # bytes that no socket buffers
 
 
 @pytest.mark.parametrize("what", ["receive", "shutdown"])

@@ -1,7 +1,7 @@
 """What cannot be served is answered with its status, and the connection ends (RFC 9110 section 15, RFC 9112 sections
 2.2, 3, 5, 6, 7, 9.6).
 
-Which octets are refused is settled in tests/http1; here, that on every loop the whole answer reaches the client, and
+Which bytes are refused is settled in tests/http1; here, that on every loop the whole answer reaches the client, and
 never stands inside another response.
 """
 
@@ -218,7 +218,7 @@ class TestNeverInsideAResponse:
 
 
 class TestAccessLog:
-    """A refusal has its line, with the octets of content that it sent."""
+    """A refusal has its line, with the bytes of content that it sent."""
 
     @pytest.mark.parametrize(
         ("octets", "words"),

@@ -87,7 +87,7 @@ class TestWithoutContent:
             response = client.ask(request("HEAD", script=steps), "HEAD")
             assert response["content-length"] == length
             assert response["transfer-encoding"] is None
-            assert client.ask(get()).content == b"hello", "octets stand after the response to HEAD"
+            assert client.ask(get()).content == b"hello", "bytes stand after the response to HEAD"
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("status", [204, 304])
@@ -277,7 +277,7 @@ class TestMistakesBeforeTheHead:
 
 
 class TestMistakesInsideAResponse:
-    """The head has left: the connection is cut so that the client can tell, and no octet that is wrong is sent."""
+    """The head has left: the connection is cut so that the client can tell, and no byte that is wrong is sent."""
 
     @pytest.mark.parametrize(
         "mistake", [("fail",), ("cancel",), body("text"), start()], ids=["error", "cancel", "text", "start"]

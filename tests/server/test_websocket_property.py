@@ -32,7 +32,7 @@ OFFERS = st.none() | st.builds(
 
 
 class Speaker:
-    """A client that sends its octets in pieces of given sizes, and then the rest."""
+    """A client that sends its bytes in pieces of given sizes, and then the rest."""
 
     def __init__(self, server: Process, offer: ClientPerMessageDeflateFactory | None) -> None:
         uri = parse_uri(f"ws://127.0.0.1:{server.port}/echo")

@@ -64,7 +64,7 @@ def nothing_left(server: Process, loop_name: str, trusting: ssl.SSLContext, coun
 
 
 class Shaker:
-    """The client's end of a handshake whose octets are in our hands."""
+    """The client's end of a handshake whose bytes are in our hands."""
 
     def __init__(self, trusting: ssl.SSLContext) -> None:
         self.to_us, self.to_them = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -99,7 +99,7 @@ def damage(octets: bytes, dice: random.Random) -> bytes:
     match dice.randrange(7):
         case 0:  # cut short
             return octets[: dice.randrange(len(octets))]
-        case 1:  # a few octets flipped
+        case 1:  # a few bytes flipped
             changed = bytearray(octets)
             for _ in range(dice.randrange(1, 6)):
                 changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)

@@ -1,4 +1,4 @@
-"""The way of octets through `transport.tls`, without a socket: cut anywhere, joined where they came together."""
+"""The way of bytes through `transport.tls`, without a socket: cut anywhere, joined where they came together."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Pair:
         self.client = trusting.wrap_bio(self._to_client, self._to_server, server_hostname="localhost")
 
     def receive(self, data: bytes) -> None:
-        """The server's side gets octets."""
+        """The server's side gets bytes."""
         self.tls.data_received(data)
         assert self.memory.is_empty()
 

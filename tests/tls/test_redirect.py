@@ -224,7 +224,7 @@ class TestNothingIsServed:
 
 class TestBehindAProxy:
     def test_its_client_is_in_the_log(self, pool: Pool, loop_name: str, certificate: dict[str, Any]) -> None:
-        """A proxy that passes on octets does so on both ports: its own port 80 leads here, its 443 to TLS."""
+        """A proxy that passes on bytes does so on both ports: its own port 80 leads here, its 443 to TLS."""
         server = pool.server(loop=loop_name, redirect_http=0, proxy_protocol="require", **certificate)
         preamble = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\n"
         response = ask(server, preamble + to("localhost", get("/proxied")))

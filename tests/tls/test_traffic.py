@@ -74,7 +74,7 @@ class TestBodies:
             assert [client.response().content for _ in range(100)] == [b"%d" % number for number in range(100)]
 
     def test_records_may_be_cut_anywhere(self, server: Process, authority: Authority) -> None:
-        """Every octet of handshake and request comes by itself."""
+        """Every byte of handshake and request comes by itself."""
         to_us, to_them = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = authority.context().wrap_bio(to_us, to_them, server_hostname="localhost")
         with server.connect() as client:

@@ -44,7 +44,7 @@ def messages_of(frames: Iterable[object]) -> list[object]:
 
 
 def unexplained(octets: bytes) -> str:
-    """What they make of a client's octets and we do not, or the other way round, for no reason above; empty if nothing.
+    """What they make of a client's bytes and we do not, or the other way round, for no reason above; empty if nothing.
     Compression was not agreed on."""
     server = ServerProtocol(state=State.OPEN, max_size=None)
     server.receive_data(octets)
@@ -59,7 +59,7 @@ def unexplained(octets: bytes) -> str:
         return "" if theirs == list(ours.events) else f"they read {theirs}, we {ours.events}"
     if last.reason in OURS_ALONE:
         return ""
-    server.receive_data(bytes(0x10000))  # we need two octets to see most faults, they need the whole frame
+    server.receive_data(bytes(0x10000))  # we need two bytes to see most faults, they need the whole frame
     if server.close_sent is None:
         may_be_endless = b"\xff" in octets or b"\x7f" in octets  # a length of 64 bits
         return "" if may_be_endless else f"they do not see that {last.reason}"

@@ -1,4 +1,4 @@
-"""Every way in which a client's octets can be wrong, and what it is told: code and reason (RFC 6455 section 7.1.7). No
+"""Every way in which a client's bytes can be wrong, and what it is told: code and reason (RFC 6455 section 7.1.7). No
 tests in this file; the codec and a whole server are held to it.
 """
 
@@ -27,7 +27,7 @@ class Row:
     """One fault.
 
     Attributes:
-        octets: what has it.
+        bytes: what has it.
         code: of the Close frame that answers.
         reason: likewise.
         compressed: whether permessage-deflate was agreed on before.
@@ -45,7 +45,7 @@ def header(opcode: int, length: int) -> bytes:
 
 
 def zeros(count: int) -> bytes:
-    """A frame that inflates to so many octets."""
+    """A frame that inflates to so many bytes."""
     stream = zlib.compressobj(9, wbits=-12)
     octets = stream.compress(bytes(count)) + stream.flush(zlib.Z_SYNC_FLUSH)
     return frame(BINARY, octets[:-4], reserved=RSV1)
@@ -54,7 +54,7 @@ def zeros(count: int) -> bytes:
 RESERVED_BIT = "A reserved bit is set that no extension uses (RFC 6455 section 5.2)."
 RESERVED_OPCODE = "The opcode is reserved (RFC 6455 section 5.2)."
 NOT_MASKED = "A frame of a client is not masked (RFC 6455 section 5.1)."
-LONG_CONTROL = "A control frame is longer than 125 octets (RFC 6455 section 5.5)."
+LONG_CONTROL = "A control frame is longer than 125 bytes (RFC 6455 section 5.5)."
 PARTED_CONTROL = "A control frame is fragmented (RFC 6455 section 5.5)."
 COMPRESSED_CONTROL = "A control frame is marked as compressed (RFC 7692 section 6)."
 LONG_FORM = "A length is not written in the shortest form (RFC 6455 section 5.2)."

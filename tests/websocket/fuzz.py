@@ -1,7 +1,7 @@
 """A fuzzer for the WebSocket wire rules: `python -m tests.websocket.fuzz --seconds 30 --seed 7`.
 
-It makes what a client may send of frames, whole, fragmented, compressed and faulty, and spoils some octets. It asks
-four things of whatever comes out: nothing is raised, the outcome does not depend on how the octets are cut, a failure
+It makes what a client may send of frames, whole, fragmented, compressed and faulty, and spoils some bytes. It asks
+four things of whatever comes out: nothing is raised, the outcome does not depend on how the bytes are cut, a failure
 has a code and a reason and can be answered, and the package `websockets` reads the same (`differences`).
 """
 
@@ -39,12 +39,12 @@ LIMITS = (LIMIT_BYTES, 100)
 AGREED = negotiate([Extension("permessage-deflate")], DeflateSettings())
 WORDS = ("", "a", "word ", "é", "\u20ac", "\U0001f600", "\0")
 FAULTY = [fault.octets for fault in FAULTS.values() if len(fault.octets) < 1000]
-# What stands where something is decided: first octets, lengths, and the beginnings and ends of characters and blocks.
+# What stands where something is decided: first bytes, lengths, and the beginnings and ends of characters and blocks.
 SPOILS = (b"", b"\x80", b"\x81", b"\x00", b"\xc1", b"\xfe", b"\xff", b"\xfd", b"\x7e", b"\x03\x00", b"\xc3", b"\xed")
 
 
 def inputs(seed: int) -> Iterator[bytes]:
-    """Octets without end, the same for the same seed."""
+    """Bytes without end, the same for the same seed."""
     chance = random.Random(seed)
     while True:
         stream = zlib.compressobj(wbits=-chance.randrange(9, 16))
@@ -82,7 +82,7 @@ def part(chance: random.Random, stream: zlib._Compress) -> bytes:
 
 
 def fault(octets: bytes) -> str:
-    """What is wrong with the reading of these octets; empty if nothing is."""
+    """What is wrong with the reading of these bytes; empty if nothing is."""
     try:
         for limit_bytes in LIMITS:
             for deflate in (None, AGREED):
@@ -97,7 +97,7 @@ def fault(octets: bytes) -> str:
 def dependence(octets: bytes, limit_bytes: int, deflate: Deflate | None) -> str:
     """How the outcome depends on the cuts, or on how many events are taken at a time."""
     whole = play([octets], limit_bytes, deflate)
-    # Where to cut follows from the octets, so that a literal is enough to see a fault again.
+    # Where to cut follows from the bytes, so that a literal is enough to see a fault again.
     chance = random.Random(octets)
     first, second = sorted(chance.choices(range(len(octets) + 1), k=2))
     for pieces in ([octets[:first], octets[first:second], octets[second:]], drip(octets)):

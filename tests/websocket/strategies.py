@@ -1,4 +1,4 @@
-"""What hypothesis makes: messages and how a client sends them, and edits that spoil octets."""
+"""What hypothesis makes: messages and how a client sends them, and edits that spoil bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ payloads = st.binary(max_size=125)
 codes = st.sampled_from([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 3000, 4999])
 reasons = st.text(max_size=30)
 
-# Where to cut octets: places that are taken modulo their length.
+# Where to cut bytes: places that are taken modulo their length.
 places = st.lists(st.integers(0, 200_000), max_size=4)
 
 keys = st.binary(min_size=4, max_size=4)
@@ -41,6 +41,6 @@ spoilt = st.lists(st.one_of(frames, frames, closes, st.binary(max_size=6)), max_
 
 
 def cut(octets: bytes, places: list[int]) -> list[bytes]:
-    """Octets in pieces."""
+    """Bytes in pieces."""
     ends = sorted(place % (len(octets) + 1) for place in places)
     return [octets[at:end] for at, end in zip([0, *ends], [*ends, len(octets)], strict=True)]

@@ -1,4 +1,4 @@
-"""What one client can cost: the longest message (RFC 6455 section 10.4, code 1009), memory, and work for each octet."""
+"""What one client can cost: the longest message (RFC 6455 section 10.4, code 1009), memory, and work for each byte."""
 
 from __future__ import annotations
 

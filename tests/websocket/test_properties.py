@@ -1,4 +1,4 @@
-"""What holds for all octets: one outcome however they are cut, nothing raised, and a Close frame for each fault."""
+"""What holds for all bytes: one outcome however they are cut, nothing raised, and a Close frame for each fault."""
 
 from __future__ import annotations
 

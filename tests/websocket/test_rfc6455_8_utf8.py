@@ -1,5 +1,5 @@
 """RFC 6455 section 8.1 and RFC 3629: text is UTF-8, and where it is not the connection fails at the first wrong
-octet."""
+byte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EDGES = bytes.fromhex("00 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 
 
 
 def first_wrong(octets: bytes) -> int | None:
-    """The number of the first octet after which no text can come of these; None if one can."""
+    """The number of the first byte after which no text can come of these; None if one can."""
     at = 0
     while match := CHARACTER.match(octets, at):
         at = match.end()

@@ -68,7 +68,7 @@ class Client:
         return octets[:-4]
 
     def inflate(self, octets: bytes) -> bytes:
-        # As a client that gets it octet by octet: zlib looks at its window only where its output does not hold enough.
+        # As a client that gets it byte by byte: zlib looks at its window only where its output does not hold enough.
         return b"".join(map(self._decompressor.decompress, drip(octets + b"\x00\x00\xff\xff")))
 
 

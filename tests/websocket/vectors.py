@@ -1,6 +1,6 @@
-"""Runs a client's octets through a `Connection` and says what came of them.
+"""Runs a client's bytes through a `Connection` and says what came of them.
 
-`outcome` is what the tests of this folder call: it plays the octets whole, cut in two at every place, one by one, and
+`outcome` is what the tests of this folder call: it plays the bytes whole, cut in two at every place, one by one, and
 with events taken one at a time, and insists that each way ends the same. What a failure must look like is checked here
 too, once for all tests.
 """
@@ -27,7 +27,7 @@ KEY = bytes.fromhex("37fa213d")  # the key of the examples in RFC 6455 section 5
 CODES = {1002, 1007, 1009}
 REASON = re.compile(r"[A-Z][^\n]+ \(RFC \d{4} sections? \d+(\.\d+)*\)\.")
 
-# Whatever is longer is not cut at each octet but near its ends; and it drips in pieces of a length that divides
+# Whatever is longer is not cut at each byte but near its ends; and it drips in pieces of a length that divides
 # nothing.
 EVERY_CUT_BYTES = 400
 LONG_DRIP_BYTES = 97
@@ -55,7 +55,7 @@ def frame(
         final: the bit FIN.
         reserved: the bits RSV1 to RSV3.
         key: the masking key; None for a frame without a mask.
-        length_octets: how many octets the extended length has: 0, 2 or 8; the shortest form if nothing is said.
+        length_octets: how many bytes the extended length has: 0, 2 or 8; the shortest form if nothing is said.
     """
     length = len(payload)
     if length_octets is None:
@@ -125,13 +125,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of some octets.
+    """What came of some bytes.
 
     Attributes:
         events: messages, control frames, and the `Close` or the `Fault` that ended them.
         pongs: what answered the pings.
         state: where the connection is.
-        waiting_bytes: octets that were kept for later.
+        waiting_bytes: bytes that were kept for later.
     """
 
     events: tuple[object, ...]
@@ -163,10 +163,10 @@ def play(
     most_events: int | None = None,
     messages_first: bool = False,
 ) -> Outcome:
-    """Give octets to a connection of its own, piece by piece.
+    """Give bytes to a connection of its own, piece by piece.
 
     Args:
-        pieces: the octets as they arrive.
+        pieces: the bytes as they arrive.
         limit_bytes: the longest message.
         deflate: what was agreed about compression.
         most_events: how many events are taken at a time; all if nothing is said.
@@ -193,12 +193,12 @@ def play(
 
 
 def drip(octets: bytes, drop_bytes: int = 1) -> list[bytes]:
-    """The octets in drops, one by one if nothing else is said."""
+    """The bytes in drops, one by one if nothing else is said."""
     return [octets[at : at + drop_bytes] for at in range(0, len(octets), drop_bytes)]
 
 
 def cuts(octets: bytes) -> Iterator[int]:
-    """Where to cut octets in two: everywhere, or in long ones near both ends."""
+    """Where to cut bytes in two: everywhere, or in long ones near both ends."""
     if len(octets) <= EVERY_CUT_BYTES:
         yield from range(1, len(octets))
     else:
@@ -206,7 +206,7 @@ def cuts(octets: bytes) -> Iterator[int]:
 
 
 def outcome(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | None = None) -> Outcome:
-    """What comes of these octets, however they are cut and however few events are taken at a time."""
+    """What comes of these bytes, however they are cut and however few events are taken at a time."""
     whole = play([octets], limit_bytes, deflate)
     assert play([octets], limit_bytes, deflate, 1) == whole
     assert play([octets], limit_bytes, deflate, messages_first=True) == whole
@@ -220,7 +220,7 @@ def outcome(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | No
 
 
 def accepted(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | None = None) -> list[object]:
-    """The events that these octets are, to the last octet, none of them the end."""
+    """The events that these bytes are, to the last byte, none of them the end."""
     end = outcome(octets, limit_bytes, deflate)
     assert end.state is State.OPEN, end.events
     assert end.waiting_bytes == 0
@@ -228,7 +228,7 @@ def accepted(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | N
 
 
 def failed(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | None = None) -> int:
-    """The code with which these octets fail; nothing came of them before."""
+    """The code with which these bytes fail; nothing came of them before."""
     end = outcome(octets, limit_bytes, deflate)
     assert end.fault is not None, f"not failed: {end}"
     assert len(end.events) == 1
@@ -236,7 +236,7 @@ def failed(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | Non
 
 
 def octets_until_failed(octets: bytes, limit_bytes: int = LIMIT_BYTES, deflate: Deflate | None = None) -> int | None:
-    """How many octets a client that sends them one by one gets rid of before the failure; None if there is none."""
+    """How many bytes a client that sends them one by one gets rid of before the failure; None if there is none."""
     connection = Connection(limit_bytes, deflate)
     for sent, octet in enumerate(drip(octets), 1):
         if any(isinstance(event, Failure) for event in connection.receive_data(octet)):

@@ -78,7 +78,7 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def download(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """As many octets as the query says, in pieces as large as it says."""
+    """As many bytes as the query says, in pieces as large as it says."""
     size, piece = map(int, scope["query_string"].split(b"/"))
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
     for begin in range(0, size, piece):
@@ -88,7 +88,7 @@ async def download(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def downloaded(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """How many octets `send` has taken for downloads so far."""
+    """How many bytes `send` has taken for downloads so far."""
     await reply(send, str(sum(DOWNLOADED)))
 
 

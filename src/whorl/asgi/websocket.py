@@ -199,7 +199,7 @@ class WebSocketSession(Exchange):
         """Take what came from the peer.
 
         Args:
-            data: the octets; none, to go on with those that wait. A view is not kept.
+            data: the bytes; none, to go on with those that wait. A view is not kept.
             at_once: so many messages may run the application here and now, because no task is running.
         """
         codec = self._codec

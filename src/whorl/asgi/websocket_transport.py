@@ -1,7 +1,7 @@
 """The seam below a WebSocket: the few verbs that a session needs of what carries it.
 
 Until the handshake is accepted a session is an exchange, and its carrier a `Stream`; from then on the carrier passes
-octets on, both ways. HTTP/1.1 implements it with the upgraded connection (RFC 6455), HTTP/2 would with a stream of
+bytes on, both ways. HTTP/1.1 implements it with the upgraded connection (RFC 6455), HTTP/2 would with a stream of
 extended CONNECT (RFC 8441). Nothing here knows a socket, nor a frame.
 """
 
@@ -34,10 +34,10 @@ class WebSocketTransport(Stream, Protocol):
         """
 
     def write(self, data: bytes) -> None:
-        """Send octets, at the latest when the turn of the loop ends."""
+        """Send bytes, at the latest when the turn of the loop ends."""
 
     def write_header_and_payload(self, header: bytes, payload: bytes) -> None:
-        """Send octets of which the second piece is so long that it should not be copied, and does not wait."""
+        """Send bytes of which the second piece is so long that it should not be copied, and does not wait."""
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer until `resume_reading`."""

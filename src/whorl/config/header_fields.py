@@ -83,5 +83,5 @@ class HeaderFields(Kind[Fields]):
 
 
 def octets(text: str | bytes) -> bytes:
-    """The octets of a half of a field; text is ISO 8859-1, as everywhere in HTTP/1."""
+    """The bytes of a half of a field; text is ISO 8859-1, as everywhere in HTTP/1."""
     return text if isinstance(text, bytes) else text.encode("latin-1")

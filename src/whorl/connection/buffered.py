@@ -43,7 +43,7 @@ def catch_up(reader: asyncio.Protocol, connection: Http1Connection) -> None:
     """Read what was left in the kernel, until nothing is or reading is paused again.
 
     Args:
-        reader: the loop's protocol, or who gets its octets.
+        reader: the loop's protocol, or who gets its bytes.
         connection: who paused, and resumed.
     """
     while len(room(connection)) and not connection.their_eof and connection.phase not in (CLOSING, CLOSED):

@@ -47,18 +47,18 @@ MAX_RECORDS: Final = 64
 """So many are deciphered in one iteration of the loop. A client may send each byte in one of its own, or records
 without any content (KeyUpdate), and one read holds thousands of these."""
 HELLO: Final = 0x16
-"""The first octet of a TLS connection: a handshake record (RFC 8446 section 5.1)."""
+"""The first byte of a TLS connection: a handshake record (RFC 8446 section 5.1)."""
 
 
 class State(IntEnum):
     """How far the TLS of a connection has come."""
 
     SILENT = 0
-    """Not an octet has come."""
+    """Not a byte has come."""
     SHAKING = 1
     """The handshake is under way."""
     OPEN = 2
-    """Octets go both ways."""
+    """Bytes go both ways."""
     ENDING = 3
     """We have nothing more to say, but not all of it is out."""
     ENDED = 4

@@ -34,7 +34,7 @@ class WindowsConnection(Http1Connection):
         super().connection_made(self._portions)
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """Octets came; what are bytes already is not copied."""
+        """Bytes came; what are bytes already is not copied."""
         super().data_received(bytes(data))
 
     def resume_writing(self) -> None:

@@ -1,9 +1,9 @@
-"""The octets that HTTP/1.1 allows where (RFC 9110 section 5, RFC 9112, RFC 3986), and the checks that need nothing
+"""The bytes that HTTP/1.1 allows where (RFC 9110 section 5, RFC 9112, RFC 3986), and the checks that need nothing
 else.
 
 A check is one call into C. `bytes.translate(None, allowed)` deletes what is allowed, and whatever is left is wrong. On
-the way of every request there is a cheaper one, because that call begins by making a table: `octets.translate(TABLE)`
-gives back the very same octets where all are allowed. Used by the readers of this folder; the response fields of `asgi`
+the way of every request there is a cheaper one, because that call begins by making a table: `bytes.translate(TABLE)`
+gives back the very same bytes where all are allowed. Used by the readers of this folder; the response fields of `asgi`
 are checked by the same rules. It must not know connections, limits or statuses beyond `HttpError`.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["CHUNK_EXT", "DIGITS", "FIELD_VALUE_TABLE", "HEX", "TARGET_TABLE", "T
 
 
 def table(allowed: bytes) -> bytes:
-    """A table for `bytes.translate` that changes every octet but those allowed."""
+    """A table for `bytes.translate` that changes every byte but those allowed."""
     return bytes(octet if octet in allowed else allowed[0] for octet in range(256))
 
 
@@ -61,12 +61,12 @@ def tokens(value: bytes) -> list[bytes]:
 
 
 def is_hex(octets: bytes) -> bool:
-    """Whether these octets are hexadecimal digits."""
+    """Whether these bytes are hexadecimal digits."""
     return not octets.translate(None, HEX)
 
 
 def is_ipv6_address(octets: bytes) -> bool:
-    """Whether these octets are an IPv6address (RFC 3986 section 3.2.2). A zone is not for the wire."""
+    """Whether these bytes are an IPv6address (RFC 3986 section 3.2.2). A zone is not for the wire."""
     if octets.translate(None, IPV6_ADDRESS):
         return False
     import ipaddress  # hosts that are IPv6 addresses are rare, and each is checked once

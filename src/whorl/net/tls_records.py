@@ -11,7 +11,7 @@ from typing import Final
 __all__ = ["HEADER_BYTES", "RECORD_BYTES", "cut"]
 
 HEADER_BYTES: Final = 5
-"""The type, the version, and in the last two octets the length of what follows."""
+"""The type, the version, and in the last two bytes the length of what follows."""
 RECORD_BYTES: Final = 16 * 1024
 """No record holds more than this."""
 LONGEST_BYTES: Final = HEADER_BYTES + RECORD_BYTES + 2048

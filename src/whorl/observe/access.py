@@ -4,7 +4,7 @@
     2026-11-23 08:51:57 127.0.0.1:51234 "GET / HTTP/2.0" 505 101 0.0ms
     2026-11-23 08:51:58 127.0.0.1:51234 "%16%03%01%02%00" 400 52 0.0ms
 
-That is: when it ended, client, request line, status, octets of content sent, and the time from the request's head to
+That is: when it ended, client, request line, status, bytes of content sent, and the time from the request's head to
 the response's end. What came from the wire is quoted (`whorl.observe.quoting`); an unknown client is a dash. Of a
 request that was refused before it had a head, the line is there as it came, without a duration.
 
@@ -99,7 +99,7 @@ class AccessLog:
             target: the request's target, as it came.
             version: HTTP's version as in "1.1".
             status: the final status code.
-            body_bytes: octets of content that were sent, framing not counted.
+            body_bytes: bytes of content that were sent, framing not counted.
             milliseconds: from the request's head to the response's end.
         """
         lines = self._lines
@@ -129,9 +129,9 @@ class AccessLog:
 
         Args:
             client: the peer's address, "" when it has none.
-            line: what came of the request line, any octets; empty when nothing did.
+            line: what came of the request line, any bytes; empty when nothing did.
             status: the status code of the refusal.
-            body_bytes: octets of content that were sent.
+            body_bytes: bytes of content that were sent.
         """
         if self._choose_route() is Route.SILENT:
             return

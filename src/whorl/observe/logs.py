@@ -46,7 +46,7 @@ ERROR_LOGGER = "whorl.error"
 ACCESS_LOGGER = "whorl.access"
 
 ACCESS_LINE = '%s "%s" %s %d %.1fms'
-"""The message of an access record: client, request line, status, octets of content, milliseconds."""
+"""The message of an access record: client, request line, status, bytes of content, milliseconds."""
 STATUS_AT = 2
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 

@@ -1,10 +1,10 @@
-"""The PROXY protocol, versions 1 and 2: what a proxy sends before the client's first octet
+"""The PROXY protocol, versions 1 and 2: what a proxy sends before the client's first byte
 (HAProxy, doc/proxy-protocol.txt, section 2).
 
     PROXY TCP4 192.0.2.1 198.51.100.1 4711 443 CRLF        version 1
     signature, 0x21, family, length, addresses, TLVs       version 2
 
-`read_preamble` takes the octets that have come so far, and gives an `ProxyHeader` once all of it is there. It stands
+`read_preamble` takes the bytes that have come so far, and gives an `ProxyHeader` once all of it is there. It stands
 before TLS and before HTTP alike, and knows neither. Called by `transport.introduced`.
 """
 
@@ -75,13 +75,13 @@ def read_preamble(octets: bytes) -> ProxyHeader | None:
     """Read a preamble.
 
     Args:
-        octets: all that has come so far.
+        bytes: all that has come so far.
 
     Returns:
         What it says; None while it is not complete.
 
     Raises:
-        NoPreamble: these octets begin something else.
+        NoPreamble: these bytes begin something else.
         MalformedProxyHeader: they will never be a valid one.
     """
     if octets[:1] == SIGNATURE_1[:1]:

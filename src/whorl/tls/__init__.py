@@ -1,1 +1,1 @@
-"""What TLS needs besides octets: contexts, certificates, and what a connection's handshake came to. See README.md."""
+"""What TLS needs besides bytes: contexts, certificates, and what a connection's handshake came to. See README.md."""

@@ -1,7 +1,7 @@
 """The body of a request in chunks (RFC 9112 section 7.1).
 
-A `ChunkedBody` takes octets and gives back those that belong to the body, in as few pieces as it can; it holds no
-octets itself, so a body costs no memory here. `reader` feeds it and keeps what it did not take; a body whose length is
+A `ChunkedBody` takes bytes and gives back those that belong to the body, in as few pieces as it can; it holds no
+bytes itself, so a body costs no memory here. `reader` feeds it and keeps what it did not take; a body whose length is
 known needs nobody but the reader. It must not know what is done with the body, nor any limit on its size: that is
 HTTP, and lives above.
 """
@@ -81,11 +81,11 @@ class ChunkedBody:
         """Take what belongs to the body, through as many chunks as have come.
 
         Args:
-            buffer: octets as they came.
+            buffer: bytes as they came.
             at: where to begin in them.
 
         Returns:
-            The octets of the body, and where the rest of the buffer begins: at its end, or at a line that is not
+            The bytes of the body, and where the rest of the buffer begins: at its end, or at a line that is not
                 complete yet.
 
         Raises:
@@ -133,7 +133,7 @@ class ChunkedBody:
 
     def _line_end(self, buffer: bytes, at: int, limit_bytes: int) -> int:
         """Where the line that begins at `at` has its CRLF; -1 if that has not come."""
-        newline = buffer.find(b"\n", at)  # one octet is found faster than two, by a whole order
+        newline = buffer.find(b"\n", at)  # one byte is found faster than two, by a whole order
         ends_well = newline > at and buffer[newline - 1] == CR
         end = newline - 1 if ends_well else newline
         length_bytes = (end if newline >= 0 else len(buffer) - 1) - at

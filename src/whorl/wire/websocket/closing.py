@@ -49,7 +49,7 @@ def encode_close(code: int, reason: str) -> bytes:
 
     Args:
         code: the status code; `NO_STATUS` for an empty frame.
-        reason: for people who look for a fault; at most 123 octets of UTF-8.
+        reason: for people who look for a fault; at most 123 bytes of UTF-8.
 
     Raises:
         ValueError: where code or reason cannot stand in a Close frame.

@@ -37,10 +37,10 @@ CANNOT_INFLATE = "The message cannot be inflated (RFC 7692 section 7.2.2)."
 class DeflateSettings:
     """What this server would like.
 
-    zlib holds 2^(window + 2) + 2^(level of memory + 9) octets for what it compresses, so the defaults cost 32 KiB a
+    zlib holds 2^(window + 2) + 2^(level of memory + 9) bytes for what it compresses, so the defaults cost 32 KiB a
     connection and zlib's own 256 KiB; a window of 4 KiB to inflate with costs 4 KiB instead of 32. Nothing is held
     before the first compressed message. On JSON the small window makes 1 KiB messages 5 % larger. Level 1 costs half
-    of zlib's 6 and leaves a fourth more octets (65 KiB of JSON: 580 us, 0.26 of its size, against 1110 us and 0.20).
+    of zlib's 6 and leaves a fourth more bytes (65 KiB of JSON: 580 us, 0.26 of its size, against 1110 us and 0.20).
 
     Attributes:
         server_window_bits: the largest window that is compressed with, 9 to 15.
@@ -49,7 +49,7 @@ class DeflateSettings:
         client_context_takeover: whether the client may do so; if not, it costs no memory between messages.
         memory_level: zlib's memLevel, 1 to 9.
         level: zlib's level, 1 to 9.
-        minimum_bytes: shorter messages go uncompressed. Below 128 octets they fit into one packet anyway, and
+        minimum_bytes: shorter messages go uncompressed. Below 128 bytes they fit into one packet anyway, and
             compressing costs as much as all the rest of sending.
     """
 
@@ -153,8 +153,8 @@ class Inflater:
         """Inflate a part of a message, `MESSAGE_END` being the last.
 
         Args:
-            octets: what has come.
-            limit_bytes: how much may come of it. One octet more is given where there is more, and then no part of the
+            bytes: what has come.
+            limit_bytes: how much may come of it. One byte more is given where there is more, and then no part of the
                 message is to follow.
 
         Raises:

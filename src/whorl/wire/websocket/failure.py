@@ -22,8 +22,8 @@ class Failure(Exception):
 
     Args:
         code: the status code of the Close frame that answers it, RFC 6455 section 7.4.1.
-        reason: one sentence for the peer, ending with the section that it broke, of at most 123 octets. It never
-            repeats the peer's own octets.
+        reason: one sentence for the peer, ending with the section that it broke, of at most 123 bytes. It never
+            repeats the peer's own bytes.
     """
 
     def __init__(self, code: int, reason: str) -> None:

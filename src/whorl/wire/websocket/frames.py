@@ -1,6 +1,6 @@
 """Frames (RFC 6455 sections 5.2 to 5.5): the header of a client's frame, and whole frames of the server.
 
-A frame is named here by its first octet: FIN, three reserved bits and the opcode. Called by `connection`, which knows
+A frame is named here by its first byte: FIN, three reserved bits and the opcode. Called by `connection`, which knows
 what may follow what. It must not know messages, states, or any limit on a message.
 """
 
@@ -42,7 +42,7 @@ __all__ = [
     "unpack_64",
 ]
 
-# The first octet (section 5.2)
+# The first byte (section 5.2)
 FIN = 0x80
 RSV1 = 0x40
 RESERVED = 0x70
@@ -57,7 +57,7 @@ PING = 0x9
 PONG = 0xA
 OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
-# The second octet: MASK, and a length of 7 bits, or 126 and 127 where one of 16 or 64 bits follows.
+# The second byte: MASK, and a length of 7 bits, or 126 and 127 where one of 16 or 64 bits follows.
 MASK = 0x80
 LENGTH_16 = 126
 LENGTH_64 = 127
@@ -71,13 +71,13 @@ MOST_HEADER_BYTES = 14
 SHORT_HEADERS = {opcode: [bytes((FIN | opcode, length)) for length in range(126)] for opcode in (TEXT, BINARY)}
 
 # A client's whole frames by their size, key and header included. Between the last two no frame can be; nor can one of
-# 6 + 126 or 6 + 127 octets, but what is longer is medium.
+# 6 + 126 or 6 + 127 bytes, but what is longer is medium.
 MOST_SHORT_FRAME_BYTES = 6 + 127
 MOST_MEDIUM_FRAME_BYTES = 8 + MOST_MEDIUM_BYTES
 LEAST_LONG_FRAME_BYTES = 14 + 0x10000
 
-# Take a client's short frame apart, by the size of the whole, into the first octet, the second, the key and the
-# payload: one call where cutting would take four. Where no frame has that size, the octets are no frame's.
+# Take a client's short frame apart, by the size of the whole, into the first byte, the second, the key and the
+# payload: one call where cutting would take four. Where no frame has that size, the bytes are no frame's.
 SHORT_FRAMES = [
     struct.Struct(f"BB4s{size - 6}s").unpack if 6 <= size < 6 + LENGTH_16 else lambda octets: (0, 0, b"", b"")
     for size in range(MOST_SHORT_FRAME_BYTES + 1)
@@ -86,7 +86,7 @@ SHORT_FRAMES = [
 pack_16 = struct.Struct("!BBH").pack
 pack_64 = struct.Struct("!BBQ").pack
 
-# Read the header of a client's longer frames: the first octet, the second, the length and the key.
+# Read the header of a client's longer frames: the first byte, the second, the length and the key.
 unpack_16 = struct.Struct("!BBH4s").unpack_from
 unpack_64 = struct.Struct("!BBQ4s").unpack_from
 
@@ -98,16 +98,16 @@ def try_header(octets: bytes, at: int, reserved: int) -> tuple[int, int, int] | 
     """Read the header of a frame that a client sent.
 
     Args:
-        octets: what has come.
+        bytes: what has come.
         at: where the frame begins in it.
         reserved: the reserved bits that must not be set: `RESERVED`, less those that an extension uses.
 
     Returns:
-        The first octet, the length of the payload, and where the payload begins; the masking key is the four octets
+        The first byte, the length of the payload, and where the payload begins; the masking key is the four bytes
         before it. None while the header is not complete.
 
     Raises:
-        Failure: 1002, as soon as two octets tell.
+        Failure: 1002, as soon as two bytes tell.
     """
     here = len(octets) - at
     if here < 2:
@@ -124,7 +124,7 @@ def try_header(octets: bytes, at: int, reserved: int) -> tuple[int, int, int] | 
     length ^= MASK
     if opcode >= CLOSE:
         if length > MOST_CONTROL_BYTES:
-            raise Failure(VIOLATION, "A control frame is longer than 125 octets (RFC 6455 section 5.5).")
+            raise Failure(VIOLATION, "A control frame is longer than 125 bytes (RFC 6455 section 5.5).")
         if not first & FIN:
             raise Failure(VIOLATION, "A control frame is fragmented (RFC 6455 section 5.5).")
         if first & RSV1:
@@ -147,7 +147,7 @@ def encode_frame(first: int, payload: bytes) -> bytes:
     """A whole frame of a server, which is never masked (section 5.1).
 
     Args:
-        first: the first octet.
+        first: the first byte.
         payload: the payload, masked by nobody.
     """
     length = len(payload)

@@ -37,7 +37,7 @@ class HandshakeRefusal(Exception):
     Args:
         status: the status code that answers it.
         reason: one sentence for the client, ending with the section that it broke. It never repeats the client's own
-            octets.
+            bytes.
         fields: what the response must carry besides the usual.
     """
 
@@ -105,7 +105,7 @@ def read_handshake(method: str, fields: Sequence[Field]) -> Handshake:
         )
     key = joined(fields, b"sec-websocket-key")
     if not is_key(key):
-        raise HandshakeRefusal(400, "Sec-WebSocket-Key is not 16 octets in base64 (RFC 6455 section 4.1).")
+        raise HandshakeRefusal(400, "Sec-WebSocket-Key is not 16 bytes in base64 (RFC 6455 section 4.1).")
     return Handshake(key, read_subprotocols(fields), read_extensions(fields))
 
 
@@ -177,7 +177,7 @@ def members(value: bytes) -> list[bytes]:
 
 
 def is_key(value: bytes) -> bool:
-    """Whether this is the base64 of 16 octets (section 4.1 item 7 of the client's requirements)."""
+    """Whether this is the base64 of 16 bytes (section 4.1 item 7 of the client's requirements)."""
     try:
         return len(b64decode(value, validate=True)) == KEY_BYTES
     except NotBase64:

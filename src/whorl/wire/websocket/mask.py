@@ -1,12 +1,12 @@
-"""Masking (RFC 6455 section 5.3): every octet of a payload XOR an octet of a four-octet key, in turn.
+"""Masking (RFC 6455 section 5.3): every byte of a payload XOR a byte of a four-byte key, in turn.
 
-Plain Python has no operation that does this to a whole string of octets, so the fastest of several detours is taken;
+Plain Python has no operation that does this to a whole string of bytes, so the fastest of several detours is taken;
 where the `websockets` package is installed its C function is used instead. Called by `connection`.
 
 Microseconds on CPython 3.13 (3.11), one x86-64 machine, for                 32 B          1 KiB        64 KiB
     as integers: from_bytes, ^, to_bytes                                0.44 (0.53)   2.8 (2.4)    229 (114)
     as integers of 4 KiB each                                           0.64 (0.85)   4.6 (2.4)     93 (87)
-    each fourth octet through a table of 256: translate                 1.6  (1.9)    2.5 (2.6)     82 (104)
+    each fourth byte through a table of 256: translate                 1.6  (1.9)    2.5 (2.6)     82 (104)
     websockets.speedups.apply_mask                                      0.10 (0.15)   0.2 (0.1)    1.3 (1.3)
 """
 
@@ -24,7 +24,7 @@ from_bytes = int.from_bytes
 # From here on tables are faster than integers, whose conversion costs more than the XOR.
 TABLES_FROM_BYTES = 2048
 
-# XOR_WITH[key][octet] = octet ^ key; 64 KiB, made when it is needed first.
+# XOR_WITH[key][byte] = byte ^ key; 64 KiB, made when it is needed first.
 XOR_WITH: list[bytes] = []
 
 
@@ -32,11 +32,11 @@ def xor_octets(octets: bytes | memoryview, key: bytes) -> bytes:
     """Mask or unmask, which is the same.
 
     Args:
-        octets: a payload, or a part of one that begins at a multiple of four octets.
-        key: the masking key, four octets.
+        bytes: a payload, or a part of one that begins at a multiple of four bytes.
+        key: the masking key, four bytes.
 
     Returns:
-        As many octets.
+        As many bytes.
     """
     size = len(octets)
     if size < TABLES_FROM_BYTES:
@@ -68,7 +68,7 @@ def speedups() -> Any:
 
 unmask: Callable[[bytes | memoryview, bytes], bytes] = xor_octets
 
-# Makes of octets what `unmask` takes, and what can be cut without a copy where that serves it.
+# Makes of bytes what `unmask` takes, and what can be cut without a copy where that serves it.
 view: Callable[[bytes | memoryview], Any] = bytes
 extension = speedups()
 if extension is not None:

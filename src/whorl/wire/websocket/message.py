@@ -2,7 +2,7 @@
 frame that is longer than one read.
 
 Each part is inflated, counted and checked as it comes, so that a message that cannot be right ends at its first wrong
-octet and a limit is never passed in memory. What it costs is in proportion to the octets, however small the parts.
+byte and a limit is never passed in memory. What it costs is in proportion to the bytes, however small the parts.
 Made by `connection`. It must not know frames.
 """
 
@@ -17,11 +17,11 @@ __all__ = ["TOO_LONG", "BinaryMessage", "Message", "TextMessage"]
 
 TOO_LONG = "The message is longer than this server takes (RFC 6455 section 7.4.1)."
 
-# The decoder is told of a surrogate only when its third octet has come; every other wrong octet it finds at once.
+# The decoder is told of a surrogate only when its third byte has come; every other wrong byte it finds at once.
 SURROGATES = b"\xed\xa0"
 AFTER_SURROGATES = b"\xee"
 
-# A string of one octet costs fifty. So many of them are joined before more are taken: enough that long parts are
+# A string of one byte costs fifty. So many of them are joined before more are taken: enough that long parts are
 # copied seldom, few enough that short ones cost little.
 MOST_PARTS = 256
 
@@ -49,7 +49,7 @@ class Message:
     """One message that has begun.
 
     Args:
-        limit_bytes: how long it may be: octets of data, after inflating.
+        limit_bytes: how long it may be: bytes of data, after inflating.
         inflater: what inflates it; None where it is not compressed.
 
     Attributes:
@@ -65,7 +65,7 @@ class Message:
         self.room_bytes = limit_bytes
 
     def add(self, payload: bytes) -> None:
-        """Take the next octets.
+        """Take the next bytes.
 
         Raises:
             Failure: 1007 where they are not UTF-8 or cannot be inflated, 1009 where the message is too long.
@@ -79,7 +79,7 @@ class Message:
             self._keep(payload)
 
     def finish(self) -> str | bytes:
-        """The whole message: text, or octets.
+        """The whole message: text, or bytes.
 
         Raises:
             Failure: as `add` does.
@@ -97,7 +97,7 @@ class Message:
 
 
 class BinaryMessage(Message):
-    """A message of octets."""
+    """A message of bytes."""
 
     __slots__ = ("_parts",)
 

@@ -1,7 +1,7 @@
 """The server's side of a WebSocket connection that is open (RFC 6455 sections 5 to 7).
 
-Octets of the carrier go in, events come out; what is to be sent is given back as octets, which the carrier writes in
-that order. The carrier is whatever passes octets on: an upgraded HTTP/1.1 connection, or a stream of HTTP/2. Used by
+Bytes of the carrier go in, events come out; what is to be sent is given back as bytes, which the carrier writes in
+that order. The carrier is whatever passes bytes on: an upgraded HTTP/1.1 connection, or a stream of HTTP/2. Used by
 the session of `asgi` and by its carrier. It must not know either of them, nor wait, nor look at a clock: when to ping
 and how long to wait for a Close frame is not decided here.
 """
@@ -88,21 +88,21 @@ THEY_ENDED = int(State.CLOSING_THEIRS)
 WHOLE_TEXT = FIN | TEXT
 WHOLE_BINARY = FIN | BINARY
 WHOLE = (WHOLE_TEXT, WHOLE_BINARY)
-SECOND_LESS_SIZE = MASK - 6  # of a short frame: its second octet has the length, its size the header as well
+SECOND_LESS_SIZE = MASK - 6  # of a short frame: its second byte has the length, its size the header as well
 MASKED_16 = MASK | LENGTH_16
 MASKED_64 = MASK | LENGTH_64
 MOST_SHORT_BYTES = 125
 TEXT_HEADERS = SHORT_HEADERS[TEXT]
 BINARY_HEADERS = SHORT_HEADERS[BINARY]
 
-MOST_LIMIT_BYTES = sys.maxsize - 1  # zlib is asked for one octet more than the limit
+MOST_LIMIT_BYTES = sys.maxsize - 1  # zlib is asked for one byte more than the limit
 
 
 class Connection:
     """One WebSocket connection.
 
     Args:
-        limit_bytes: the longest message that is taken, in octets of data, after inflating; longer is 1009.
+        limit_bytes: the longest message that is taken, in bytes of data, after inflating; longer is 1009.
         deflate: what was agreed about compression; None for none.
 
     Attributes:
@@ -137,10 +137,10 @@ class Connection:
         self._reserved = RESERVED if deflate is None else RESERVED ^ RSV1
         self._frames_left = sys.maxsize
         self._buffer = b""
-        self._at = 0  # where in the buffer the unread octets begin
+        self._at = 0  # where in the buffer the unread bytes begin
         self._message: Message | None = None  # of which not all has come
         self._remaining_bytes = 0  # of the payload of the message's latest frame
-        self._key = b""  # of that frame, as the payload's next octet needs it
+        self._key = b""  # of that frame, as the payload's next byte needs it
         self._is_final = False  # whether that frame ends the message
         self._owed_code = NORMAL  # with which `close` answers in CLOSING_THEIRS
         self._owed_reason = ""
@@ -165,12 +165,12 @@ class Connection:
         return self._frames_left <= 0 and self.buffered_bytes > 0
 
     def read_message(self, data: bytes | memoryview) -> str | bytes | None:
-        """Take octets from the peer if they are one whole message in one frame, uncompressed, and nothing else.
+        """Take bytes from the peer if they are one whole message in one frame, uncompressed, and nothing else.
 
         Most are. This is `receive_data` for them alone, at a third of the cost.
 
         Returns:
-            The message. None where the octets are anything else, or not what they should be: nothing was taken then,
+            The message. None where the bytes are anything else, or not what they should be: nothing was taken then,
             and `receive_data` is to have them.
         """
         if self.state is not OPEN or self._buffer or self._message is not None:
@@ -202,11 +202,11 @@ class Connection:
         return payload if first == WHOLE_BINARY else None
 
     def receive_data(self, data: bytes | memoryview, most_events: int = sys.maxsize) -> list[Event]:
-        """Take octets from the peer.
+        """Take bytes from the peer.
 
         Args:
             data: what has come; nothing, to go on with what is buffered.
-            most_events: so many are read; the octets of the others stay buffered. This is how a queue stays bounded.
+            most_events: so many are read; the bytes of the others stay buffered. This is how a queue stays bounded.
 
         Returns:
             Messages, pings, pongs, and at last a `Close` or a `Failure`, in the order in which they came. Nothing is
@@ -284,7 +284,7 @@ class Connection:
 
         Raises:
             NotOpen: our Close frame was sent before.
-            ValueError: the payload is longer than 125 octets.
+            ValueError: the payload is longer than 125 bytes.
         """
         return self._send_control(PING, payload)
 
@@ -306,7 +306,7 @@ class Connection:
 
         Args:
             code: of section 7.4.1, or 3000 to 4999, or 1005 for a frame without a code.
-            reason: for people who look for a fault; at most 123 octets of UTF-8.
+            reason: for people who look for a fault; at most 123 bytes of UTF-8.
 
         Raises:
             ValueError: where code or reason cannot stand in a Close frame.
@@ -323,7 +323,7 @@ class Connection:
         self.state = NEXT_STATE[self.state, step]
 
     def _read(self, data: bytes, at: int, events: list[Event], most_events: int) -> int:
-        """Read frames as far as they have come, and say where the unread octets begin."""
+        """Read frames as far as they have come, and say where the unread bytes begin."""
         size = len(data)
         while at < size and len(events) < most_events and self._frames_left > 0:
             self._frames_left -= 1
@@ -401,7 +401,7 @@ class Connection:
         return payload
 
     def _read_payload(self, message: Message, data: bytes, at: int, events: list[Event]) -> int:
-        """Give the message what has come of its latest frame, and say where the octets after it begin."""
+        """Give the message what has come of its latest frame, and say where the bytes after it begin."""
         end = min(at + self._remaining_bytes, len(data))
         came_bytes = end - at
         if came_bytes:
@@ -438,7 +438,7 @@ class Connection:
         self._owed_reason = reason
 
     def _keep(self, data: bytes, at: int) -> None:
-        """Buffer what was not read. A few octets must not hold all of a long read in memory."""
+        """Buffer what was not read. A few bytes must not hold all of a long read in memory."""
         if len(data) - at <= MOST_HEADER_BYTES + MOST_CONTROL_BYTES:
             data, at = data[at:], 0
         self._buffer = data
@@ -463,7 +463,7 @@ class Connection:
     def _send_control(self, opcode: int, payload: bytes) -> bytes:
         self._check_open()
         if len(payload) > MOST_CONTROL_BYTES:
-            raise ValueError(f"A control frame holds 125 octets, not {len(payload)} (RFC 6455 section 5.5).")
+            raise ValueError(f"A control frame holds 125 bytes, not {len(payload)} (RFC 6455 section 5.5).")
         return encode_frame(FIN | opcode, payload)
 
     def _check_open(self) -> None:
