@@ -2,8 +2,7 @@
 
 What runs for every request is plain enough for mypyc: where there is a C compiler, the build makes extensions of these
 modules, of the same source. Nothing else of Whorl knows whether they are, but a class of theirs that has a subclass
-elsewhere says so (`mypyc_attr`). Read by the command line (`--version`) and, as a file, by the build
-(`tools/build_hook.py`). It must import nothing of Whorl.
+elsewhere says so (`mypyc_attr`).
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ on then. Taken to the letter, that hides every error of a start-up, so Whorl tel
 - It returned without an answer: it has no lifespan.
 
 The server calls `startup` before it accepts and `shutdown` when the last exchange has ended, and bounds either with
-`asyncio.timeout` if it wants: both may be cancelled at any time, and leave no task behind. Nothing here knows a
-socket or a request.
+`asyncio.timeout` if it wants: both may be cancelled at any time, and leave no task behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files that an application names as content (ASGI extension http.response.pathsend).
 
-Opening is checked before anything leaves: what is missing or no regular file raises in the application, which can
-still answer otherwise. Called by `exchange`.
+Opening is checked before anything leaves: what is missing or no regular file raises in the application, which can still
+answer otherwise.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whose turn it is in an open WebSocket: who has to act before our Close frame can go (ASGI WebSocket 2.5).
 
 A peer that closes, breaks the protocol, or is left by the server gets our Close frame once the application has dealt
-with what came before. So the application can answer the last message. Used by `websocket`; which messages it may send
-meanwhile is not said here but in the table there.
+with what came before. So the application can answer the last message.
 """
 
 from __future__ import annotations

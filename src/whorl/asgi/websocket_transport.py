@@ -2,7 +2,7 @@
 
 Until the handshake is accepted a session is an exchange, and its carrier a `Stream`; from then on the carrier passes
 bytes on, both ways. HTTP/1.1 implements it with the upgraded connection (RFC 6455), HTTP/2 would with a stream of
-extended CONNECT (RFC 8441). Nothing here knows a socket, nor a frame.
+extended CONNECT (RFC 8441).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """One configuration out of four places: command line, environment, file, default; the first that has a value wins.
 A platform that knows how much there is to use says how many workers there are by default.
 
-Called by the command line only: `Config(…)` from Python reads neither the environment nor a file. Every value keeps its
-place, so that a message names what the user wrote ("--port", "WHORL_PORT", "port in whorl.toml") and
-`whorl --check-config` can say where each value came from.
-Absent on purpose: merging of lists (the winning place gives the whole list), nested tables, a file per environment.
+Every value keeps its place, so that a message names what the user wrote ("--port", "WHORL_PORT", "port in whorl.toml")
+and `whorl --check-config` can say where each value came from. Absent on purpose: merging of lists (the winning place
+gives the whole list), nested tables, a file per environment.
 """
 
 from __future__ import annotations

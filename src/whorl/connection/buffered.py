@@ -2,8 +2,7 @@
 
 Such a loop asks a buffered protocol for room before each read, so a connection that is paused offers none. What is left
 in the kernel then, the loop takes for read: it waits for more to come. So whoever resumes reads that first. There is
-one class for each that may be the loop's protocol: the connection, its TLS, and the PROXY protocol before both. Made by
-`server`. It must not know which loop it serves.
+one class for each that may be the loop's protocol: the connection, its TLS, and the PROXY protocol before both.
 """
 
 from __future__ import annotations

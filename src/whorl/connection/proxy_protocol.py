@@ -2,8 +2,7 @@
 preamble to the connection, or to the TLS below that.
 
 The connection is there from the beginning, waits in its first phase, and so has its deadline in the server's sweep: the
-whole preamble has to come within `timeout_first_byte`, or with TLS within `timeout_tls_handshake`. Made by `server`
-where the setting `proxy_protocol` asks for it; everywhere else nothing of this exists.
+whole preamble has to come within `timeout_first_byte`, or with TLS within `timeout_tls_handshake`.
 """
 
 from __future__ import annotations

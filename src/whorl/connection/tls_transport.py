@@ -10,8 +10,6 @@ All connections of a server share the memory that OpenSSL reads from and writes 
 `tls_out`): so it is in the processor's cache, and there is none of it for each. OpenSSL is given no more than it
 takes at once, and what it says is taken before anybody else is called. Both are empty whenever a method here calls the
 connection, or returns.
-
-Made by `server`. It must not know HTTP, nor files of certificates.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A connection on Windows, where loops do some things otherwise (WSARecv, WSASend).
 
 Writes are portioned out, or a slow reader could not be told from one that does nothing. asyncio's Proactor closes a
-socket in a way that is not always the right one, and on Python 3.11 it reads into a bytearray. Made by `server`. It
-must not know HTTP.
+socket in a way that is not always the right one, and on Python 3.11 it reads into a bytearray.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 (Windows, WSASend).
 
 There, a client that reads a large response slowly but steadily would look like one that does nothing. Each portion that
-has left is progress. Called by `windows`. It must not know HTTP.
+has left is progress.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@ else.
 
 A check is one call into C. `bytes.translate(None, allowed)` deletes what is allowed, and whatever is left is wrong. On
 the way of every request there is a cheaper one, because that call begins by making a table: `bytes.translate(TABLE)`
-gives back the very same bytes where all are allowed. Used by the readers of this folder; the response fields of `asgi`
-are checked by the same rules. It must not know connections, limits or statuses beyond `HttpError`.
+gives back the very same bytes where all are allowed.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ CPU time per operation is measured rather than operations per second: it does no
 and little on what else the machine does. The loop under test has a process of its own (`bench_worker`), so loops do
 not disturb one another, and the client of the echo, which runs here, is not counted. Rounds are interleaved: every
 loop is measured once in each, so that a slow minute hits all of them.
-
-Called by the command line.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ bound. No event loop policy is ever set or read.
     made = choice.make(Feature.UNIX_SOCKETS)
     with made.runner() as runner:
         runner.run(main())
-
-Called by the server and by the command that checks a configuration.
 """
 
 from __future__ import annotations

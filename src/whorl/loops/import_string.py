@@ -5,7 +5,7 @@ reaches the user. What stands after the colon may be a dotted path, such as a me
 
 No directory is added to `sys.path` here: whoever reads the command line puts `app_dir` first there before calling.
 
-Called by `choice`. It calls nothing that it finds: that is for `made`.
+It calls nothing that it finds: that is for `made`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ What the user named may have one of four shapes: a function that returns a loop,
 a loop class, or one that returns another function that makes the loop. `make_loop` finds out which by calling it, so
 that exactly one loop is made: the one that serves. Which loop it is, is read from its class and not from what was
 typed, because somebody may have wrapped it.
-
-Called by `choice`, and by the server for a loop that was running before Whorl came (`LoopInfo.of`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A loop that is not in this table is welcome all the same: Whorl assumes that it 
 can. What a loop lacks was found by running it, or is stated by its documentation; docs/event-loops.md says which,
 with versions.
 
-Called by `choice` (what a name stands for), `made` (which loop is this?) and `report` (the table). It makes no loop.
+It makes no loop.
 """
 
 from __future__ import annotations

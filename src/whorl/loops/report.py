@@ -1,8 +1,7 @@
 """The table of `whorl loops`: which loops are known, what to type for each, which can be used here and which one
 `auto` takes.
 
-It imports each loop that could run here, because only that tells whether it does; it makes none. Called by the
-command line.
+It imports each loop that could run here, because only that tells whether it does; it makes none.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A loop pays for each event of each socket: asyncio with a look into its selector's tables, a handle, a context to run it
 in. Here it pays once for a turn: when anything is ready, it calls `_turn`, which asks the kernel who is, and has all of
 them read before any is served (`Turn`). That makes a small request cheaper than the loop's own native code does.
-`LoopInfo.takes_poller` decides. Made by `acceptor`. It must not know what a descriptor is for.
+`LoopInfo.takes_poller` decides.
 
 Two things hold besides. One turn finds whoever was ready when it began, however many, and each about once: the sweep
 and the drain count on having read what the kernel held. And who is forgotten in a turn hears nothing more, but its

@@ -4,7 +4,7 @@ A connection reads once in a turn, `READ_BYTES` at most, so that others get thei
 all have read, and what is written meanwhile goes to the kernel when all have been served (`Turn`); what is large, or
 written at any other time, goes at once. What the kernel does not take is kept until it does. To whoever is above, this
 is a transport of the loop's: the protocol hears the same calls in the same order, and `connection_lost` once, in a
-later turn. Made by `polled_listener`. It must not know what the bytes are.
+later turn.
 
 | state | is left by | for |
 |---|---|---|

@@ -1,7 +1,7 @@
 """Where TLS records begin and end in what has come (RFC 8446 section 5.1).
 
 OpenSSL is given them whole and one by one: so it is asked only for what it has, because "not yet" is an exception, and
-the memory that it reads from is empty whenever it has answered. Used by `tls`. It must not know what is in a record.
+the memory that it reads from is empty whenever it has answered.
 """
 
 from __future__ import annotations

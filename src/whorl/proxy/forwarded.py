@@ -5,7 +5,6 @@
 Each proxy appends an element: who connected to it (`for`), by which scheme, and the Host it was sent. So an element is
 as good as the proxy that wrote it, and the proxy that wrote it is the `for` of the element to its right. The list is
 read from the right, in bytes too: a client that sends an open quote must not swallow what a proxy appended behind it.
-Called by `headers`.
 """
 
 from __future__ import annotations

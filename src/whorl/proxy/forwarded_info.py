@@ -1,7 +1,6 @@
 """What a proxy said of the request it passed on, after everything that is not to be believed was left out.
 
-Made by `x_forwarded` and `forwarded`, one after the other's rules; read by `asgi.proxied`. The small checks that both
-need stand here too. It must not know a request.
+The small checks that both need stand here too.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A proxy that sets one field passes on what a client wrote into another. So `auto`, the default, believes no more than
 nearly every proxy sets: who the client is, and by which scheme it came. Host, port and prefix are believed by whoever
-says `x-forwarded` or `forwarded`, and so that the proxy sets or drops all of them. Made once by `server`.
+says `x-forwarded` or `forwarded`, and so that the proxy sets or drops all of them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     *.example.org    everything below it, but not itself
     ::1              an address
 
-A port is not compared, nor is upper and lower case, nor the dot at the end of a full name. Made once by `server`.
+A port is not compared, nor is upper and lower case, nor the dot at the end of a full name.
 """
 
 from __future__ import annotations

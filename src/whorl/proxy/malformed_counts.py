@@ -1,7 +1,6 @@
 """How much of what proxies say nobody can read, and what they drop.
 
-It is ignored, and counted: a proxy that is set up wrongly shows nowhere else. Made once by `server`, which tells the
-operator; counted by `headers`, by `transport.entrance` and by the connection that reads a preamble.
+It is ignored, and counted: a proxy that is set up wrongly shows nowhere else.
 """
 
 from __future__ import annotations

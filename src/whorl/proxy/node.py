@@ -3,7 +3,7 @@
     192.0.2.1   192.0.2.1:4711   2001:db8::1   [2001:db8::1]:4711   unknown   _hidden
 
 X-Forwarded-For has no grammar of its own; what is found in it is this, and an IPv6 address without brackets, which
-Forwarded must not have. Used by `x_forwarded` and `forwarded`.
+Forwarded must not have.
 """
 
 from __future__ import annotations

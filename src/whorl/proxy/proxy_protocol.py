@@ -5,7 +5,7 @@
     signature, 0x21, family, length, addresses, TLVs       version 2
 
 `read_preamble` takes the bytes that have come so far, and gives an `ProxyHeader` once all of it is there. It stands
-before TLS and before HTTP alike, and knows neither. Called by `transport.introduced`.
+before TLS and before HTTP alike, and knows neither.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whose word counts: the peers that may speak for a client.
 
-A list of addresses and networks, `unix` for whoever connects to our Unix socket, `*` for everybody. IPv4 addresses
-that an IPv6 socket maps into its own (RFC 4291 section 2.5.5.2) are taken for what they are. Made once by `server`,
-asked once per connection and for each address in a list of hops. It must not know who asks.
+A list of addresses and networks, `unix` for whoever connects to our Unix socket, `*` for everybody. IPv4 addresses that
+an IPv6 socket maps into its own (RFC 4291 section 2.5.5.2) are taken for what they are.
 """
 
 from __future__ import annotations

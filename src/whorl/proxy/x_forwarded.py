@@ -5,7 +5,7 @@
 
 Lines of one name are one list (RFC 9110 section 5.3). X-Forwarded-For is read from the right, as far as the hops are
 trusted. Of the other lists the value is taken that stands beside the client's address, if they are of one length, else
-the rightmost, which the nearest proxy wrote. Called by `headers`.
+the rightmost, which the nearest proxy wrote.
 """
 
 from __future__ import annotations

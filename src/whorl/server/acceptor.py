@@ -4,7 +4,7 @@ ours where that is not sound, or by a `EpollListener` where a `Poller` of ours s
 The loop gets a duplicate of each socket and we keep the original, because some loops take away what they are given.
 
 Where descriptors run short (`room`), no more is accepted until there is room again: whoever connects meanwhile waits in
-the queue, or is accepted by another worker. A loop that cannot stop accepting turns them away. Called by `server`.
+the queue, or is accepted by another worker. A loop that cannot stop accepting turns them away.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two things are not failures of ours: an impatient second Ctrl+C, and what accept(2) answers when the system has no room
 for another connection, or when a connection died before it was accepted. asyncio says the former thousands of times a
-second, each with a traceback, and tries again after a second, which is right. Called by `run`.
+second, each with a traceback, and tries again after a second, which is right.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What becomes of whoever comes in by a listening socket: the rules that hold there, and what makes the connection.
 
-Most sockets have one set of rules. Those whose clients are sent on to TLS have each their own (`redirect_http`). Made
-once by `server`, when it is about to accept.
+Most sockets have one set of rules. Those whose clients are sent on to TLS have each their own (`redirect_http`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Telling the service manager how the process does (sd_notify(3)): ready, reloading, stopping, alive.
 
 The protocol is a datagram of `NAME=value` lines to the Unix socket that NOTIFY_SOCKET names. Where it names none,
-nobody is told. Called by whoever owns the process, and by nobody else: neither a worker nor an embedded server has a
-service manager.
+nobody is told.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One certificate of ours and its key (RFC 5280): read from PEM files, and found sound before anybody connects.
 
 The standard library does not parse a certificate that is not a peer's. So one handshake with ourselves, in memory, is
-made with each: it shows the names and the dates, and it proves that certificate and key work. Called by `contexts`. It
-must not know the settings.
+made with each: it shows the names and the dates, and it proves that certificate and key work.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 section 3).
 
 TLS 1.2 at least; no compression (CRIME), no renegotiation, session tickets as OpenSSL makes them (RFC 8446 section
-4.6.1). Called by `certificates`, at the start and whenever the files changed. What is wrong is one line.
+4.6.1). What is wrong is one line.
 """
 
 from __future__ import annotations

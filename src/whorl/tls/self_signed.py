@@ -1,6 +1,6 @@
 """A certificate made up on the spot, for development: signed by nobody that a client trusts.
 
-Called by `contexts`. Its key is on disk for as long as it takes OpenSSL to read it, in a directory of this user's own.
+Its key is on disk for as long as it takes OpenSSL to read it, in a directory of this user's own.
 """
 
 from __future__ import annotations

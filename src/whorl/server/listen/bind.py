@@ -1,7 +1,6 @@
 """From the configuration to bound sockets: TCP, Unix, inherited, or those of systemd.
 
-A busy port or a path that somebody else uses is one line before the application is even imported. Called by `server`,
-and by whoever binds once for several processes.
+A busy port or a path that somebody else uses is one line before the application is even imported.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Sockets that somebody else bound and left open for us: a number that the user named, or those of systemd
 (sd_listen_fds(3)).
 
-Called by `bind`. They are duplicated, and stay open when we let go of them: whoever made them may have another use for
-them.
+They are duplicated, and stay open when we let go of them: whoever made them may have another use for them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A bound socket, and what has to be known to let go of it rightly (socket(7), unix(7)).
 
 What is bound here is closed here, and a Unix socket's path is removed only if it still is the very file that was made
-here. Made by its neighbours in this folder; `server` owns it.
+here.
 """
 
 from __future__ import annotations

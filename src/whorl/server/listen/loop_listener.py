@@ -3,7 +3,6 @@
 A client may reset its connection before it was accepted. On Windows, asyncio's Proactor then closes the listener for
 good (CPython gh-93821), and its Selector logs a traceback each time. What died cannot be revived: Windows gives a
 socket to a completion port once, its duplicates included. One level lower, at `sock_accept`, both loops are sound.
-Called by `acceptor`.
 """
 
 from __future__ import annotations

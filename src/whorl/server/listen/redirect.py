@@ -1,7 +1,7 @@
 """The sockets whose clients are sent on to TLS (`redirect_http`): the same addresses as those that serve, another port.
 
 Of sockets that somebody else made, those of that port are taken, and none is bound beside them: who hands sockets over
-decides where clients come in. Called by `bind`.
+decides where clients come in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Binding TCP addresses (ip(7), ipv6(7), tcp(7)): those of a name, dual stack, and why one cannot be had.
-
-Called by `bind`.
-"""
+"""Binding TCP addresses (ip(7), ipv6(7), tcp(7)): those of a name, dual stack, and why one cannot be had."""
 
 from __future__ import annotations
 

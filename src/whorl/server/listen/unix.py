@@ -1,7 +1,4 @@
-"""Binding a Unix socket (unix(7)): its mode, and what may stand in its way.
-
-Called by `bind`.
-"""
+"""Binding a Unix socket (unix(7)): its mode, and what may stand in its way."""
 
 from __future__ import annotations
 

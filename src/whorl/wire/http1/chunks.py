@@ -1,9 +1,8 @@
 """The body of a request in chunks (RFC 9112 section 7.1).
 
-A `ChunkedBody` takes bytes and gives back those that belong to the body, in as few pieces as it can; it holds no
-bytes itself, so a body costs no memory here. `reader` feeds it and keeps what it did not take; a body whose length is
-known needs nobody but the reader. It must not know what is done with the body, nor any limit on its size: that is
-HTTP, and lives above.
+A `ChunkedBody` takes bytes and gives back those that belong to the body, in as few pieces as it can; it holds no bytes
+itself, so a body costs no memory here. `reader` feeds it and keeps what it did not take; a body whose length is known
+needs nobody but the reader.
 """
 
 from __future__ import annotations

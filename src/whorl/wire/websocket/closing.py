@@ -1,7 +1,4 @@
-"""The Close frame: its status code and reason (RFC 6455 sections 5.5.1, 7.1.5, 7.1.6 and 7.4).
-
-Called by `connection`. It must not know when a Close frame is due.
-"""
+"""The Close frame: its status code and reason (RFC 6455 sections 5.5.1, 7.1.5, 7.1.6 and 7.4)."""
 
 from __future__ import annotations
 

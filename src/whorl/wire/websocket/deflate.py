@@ -1,7 +1,6 @@
 """permessage-deflate (RFC 7692): what is agreed about it, and the two streams that it makes of messages.
 
-`negotiate` accepts one of a client's offers; `Inflater` and `Deflater` are one connection's two directions. Used by
-`message` and `connection`. It must not know frames, nor what is compressed.
+`negotiate` accepts one of a client's offers; `Inflater` and `Deflater` are one connection's two directions.
 """
 
 from __future__ import annotations

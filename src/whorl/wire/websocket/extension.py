@@ -1,8 +1,4 @@
-"""The field Sec-WebSocket-Extensions (RFC 6455 section 9.1): a list of extensions, each with parameters.
-
-Used by `handshake`, which reads what a client offers, and by `deflate`, which accepts one offer. It must not know what
-an extension means.
-"""
+"""The field Sec-WebSocket-Extensions (RFC 6455 section 9.1): a list of extensions, each with parameters."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Frames (RFC 6455 sections 5.2 to 5.5): the header of a client's frame, and whole frames of the server.
 
-A frame is named here by its first byte: FIN, three reserved bits and the opcode. Called by `connection`, which knows
-what may follow what. It must not know messages, states, or any limit on a message.
+A frame is named here by its first byte: FIN, three reserved bits and the opcode.
 """
 
 from __future__ import annotations

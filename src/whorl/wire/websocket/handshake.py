@@ -1,8 +1,7 @@
 """The opening handshake, the server's side (RFC 6455 sections 4.2 and 4.4, RFC 7692 section 5).
 
 Pure functions over the head of a request: whether it asks for WebSocket, what it offers, or why it is refused, and the
-fields of the 101 that accepts it. Called by the connection of HTTP/1.1; WebSocket over HTTP/2 (RFC 8441) has the
-same offers and needs no key. It must not know how a response is written, nor who decides to accept.
+fields of the 101 that accepts it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@ frame that is longer than one read.
 
 Each part is inflated, counted and checked as it comes, so that a message that cannot be right ends at its first wrong
 byte and a limit is never passed in memory. What it costs is in proportion to the bytes, however small the parts.
-Made by `connection`. It must not know frames.
 """
 
 from __future__ import annotations

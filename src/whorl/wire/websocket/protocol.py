@@ -1,9 +1,7 @@
 """The server's side of a WebSocket connection that is open (RFC 6455 sections 5 to 7).
 
-Bytes of the carrier go in, events come out; what is to be sent is given back as bytes, which the carrier writes in
-that order. The carrier is whatever passes bytes on: an upgraded HTTP/1.1 connection, or a stream of HTTP/2. Used by
-the session of `asgi` and by its carrier. It must not know either of them, nor wait, nor look at a clock: when to ping
-and how long to wait for a Close frame is not decided here.
+Bytes of the carrier go in, events come out; what is to be sent is given back as bytes, which the carrier writes in that
+order. The carrier is whatever passes bytes on: an upgraded HTTP/1.1 connection, or a stream of HTTP/2.
 """
 
 from __future__ import annotations
