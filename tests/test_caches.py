@@ -68,7 +68,7 @@ BOUNDED_OTHERWISE = {
     "Lifespan.state": "the application's",
     "ConnectionInfo.tls": "made anew for each connection, of a few facts",
     "ProxyHeader.facts": "made anew for each connection, of 8 KiB",
-    "Poller._waiting": "file descriptors",
+    "Poller._handlers": "fds",
     "ActiveCall.scope": "one request",
     "AppContext.active": "requests in flight",
     "ServerContext.connections": "open connections",

@@ -18,7 +18,7 @@ import pytest
 
 from tests.net.recorder import Recorder, tcp_pair, turns, unix_pair, until, wired
 from whorl.net import epoll as poller_module
-from whorl.net.epoll import BATCH, READABLE, WRITABLE, Poller
+from whorl.net.epoll import MAX_EVENTS, READABLE, WRITABLE, Poller
 from whorl.net.io_batch import MAX_BATCHED_BYTES, MIN_BATCH_SIZE, IoBatch
 from whorl.net.read_size import READ_BYTES
 from whorl.platform import HERE, reset_on_close
@@ -535,7 +535,7 @@ def test_a_number_that_is_used_again_in_the_same_turn() -> None:
 
 def test_one_turn_reads_everybody_once() -> None:
     async def main(poller: Poller) -> None:
-        pairs = [unix_pair() for _ in range(2 * BATCH + BATCH // 2)]
+        pairs = [unix_pair() for _ in range(2 * MAX_EVENTS + MAX_EVENTS // 2)]
         recorders = [wired(poller, ours) for ours, _ in pairs]
         for ours, theirs in pairs:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ_BYTES)
@@ -547,9 +547,9 @@ def test_one_turn_reads_everybody_once() -> None:
 
         for number, recorder in enumerate(recorders):
             recorder.on["data"] = lambda number=number: count(number)
-        poller._turn()
+        poller._on_readable()
         assert all(1 <= times <= 2 for times in reads)
-        assert sum(reads) <= 3 * BATCH  # the last batch may hold some that had their turn
+        assert sum(reads) <= 3 * MAX_EVENTS  # the last batch may hold some that had their turn
         for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
             recorder.transport.abort()
             theirs.close()
@@ -598,7 +598,7 @@ def test_what_is_large_does_not_wait(more_bytes: int) -> None:
         for _, theirs in pairs[:-1]:
             theirs.sendall(b"small")
         pairs[-1][1].sendall(bytes(MAX_BATCHED_BYTES + more_bytes))
-        poller._turn()
+        poller._on_readable()
         assert len(heard) == len(recorders)
         assert heard.index(recorders[-1]) == (0 if more_bytes else len(recorders) - 1)
         for recorder, (_, theirs) in zip(recorders, pairs, strict=True):
@@ -625,7 +625,7 @@ def test_who_ends_the_process_takes_nothing_from_the_others(size_bytes: int) -> 
         for recorder in recorders[1:]:
             recorder.on["data"] = lambda recorder=recorder: recorder.transport.write(b"answer")
         with pytest.raises(SystemExit):
-            poller._turn()
+            poller._on_readable()
         recorders[0].on.clear()
         await turns()
         for recorder, (_, theirs) in zip(recorders, pairs, strict=True):

@@ -20,7 +20,7 @@ from whorl.server.listen.epoll_listener import EpollListener
 
 pytestmark = pytest.mark.skipif(not HERE.has_epoll, reason="needs epoll(7)")
 
-BATCH = 4
+MAX_EVENTS = 4
 
 
 class Place:
@@ -33,7 +33,7 @@ class Place:
         self.handle = handle
         handle.setblocking(False)
         logger = logging.getLogger("whorl.error")
-        self.listener = EpollListener(poller, handle, self.is_unix, self.admit, 100, BATCH, logger)
+        self.listener = EpollListener(poller, handle, self.is_unix, self.admit, 100, MAX_EVENTS, logger)
 
     def admit(self) -> Recorder:
         self.recorders.append(Recorder())
@@ -70,7 +70,7 @@ def run(main: Callable[[Poller, Place], Awaitable[None]], handle: socket.socket 
 def test_a_connection_is_made_whole_in_the_turn_in_which_it_is_accepted() -> None:
     async def main(poller: Poller, place: Place) -> None:
         with place.connect() as client:
-            poller._turn()
+            poller._on_readable()
             (recorder,) = place.recorders
             assert recorder.told == ["made"]
             transport = recorder.transport
@@ -98,9 +98,9 @@ def test_of_a_unix_socket(tmp_path: Any) -> None:
 
 def test_no_more_than_a_batch_in_one_turn() -> None:
     async def main(poller: Poller, place: Place) -> None:
-        clients = [place.connect() for _ in range(2 * BATCH + 1)]
-        for count in (BATCH, 2 * BATCH, 2 * BATCH + 1):
-            poller._turn()
+        clients = [place.connect() for _ in range(2 * MAX_EVENTS + 1)]
+        for count in (MAX_EVENTS, 2 * MAX_EVENTS, 2 * MAX_EVENTS + 1):
+            poller._on_readable()
             assert len(place.recorders) == count
         for client in clients:
             client.close()

@@ -1,13 +1,12 @@
-"""One epoll object for all sockets of a server (epoll(7)), which the loop sees as a single file descriptor.
+"""One epoll object for all sockets of a server (epoll(7)). The loop knows it as one readable fd.
 
-A loop pays for each event of each socket: asyncio with a look into its selector's tables, a handle, a context to run it
-in. Here it pays once for a turn: when anything is ready, it calls `_turn`, which asks the kernel who is, and has all of
-them read before any is served (`Turn`). That makes a small request cheaper than the loop's own native code does.
-`LoopInfo.takes_poller` decides.
+A loop pays for each event of each socket: asyncio with a look-up in its selector's tables, a handle, a context. Here
+that is paid once per iteration, and all sockets that are ready are read before any is served (`IoBatch`). A small
+request then costs less than with the loop's own native code.
 
-Two things hold besides. One turn finds whoever was ready when it began, however many, and each about once: the sweep
-and the drain count on having read what the kernel held. And who is forgotten in a turn hears nothing more, but its
-descriptor must stay open until the next one: a new socket of the same number would hear what was meant for the old one.
+An iteration finds every socket that was ready when it began, and each about once: the sweep and the drain rely on what
+the kernel held having been read. The fd of a handler that is unregistered must stay open until the next iteration: a
+new socket with the same fd would get its events.
 """
 
 from __future__ import annotations
@@ -22,27 +21,26 @@ from whorl.net.io_batch import MIN_BATCH_SIZE, IoBatch
 
 __all__ = ["ENDS", "READABLE", "WRITABLE", "Poller"]
 
-READABLE: Final = 0x001
-WRITABLE: Final = 0x004
-"""EPOLLIN and EPOLLOUT."""
+READABLE: Final = 0x001  # EPOLLIN
+WRITABLE: Final = 0x004  # EPOLLOUT
 ENDS: Final = 0x018
-"""EPOLLERR and EPOLLHUP: the peer has reset the connection, or nothing can pass either way any more. They come for
-every descriptor that is watched at all."""
+"""EPOLLERR and EPOLLHUP: the peer has reset the connection, or both sides are shut down. They are reported for every fd
+that is registered."""
 
-BATCH: Final = 64
-"""So many are served together at most: that bounds what they have read, and how long the first one waits. The kernel
-puts who has answered at the end of its list."""
+MAX_EVENTS: Final = 64
+"""The most sockets of one batch: it bounds what they have read, and how long the first one waits. The kernel moves fds
+that it has reported to the end of its list."""
 
 
-class Waiting(Protocol):
-    """Who waits for a descriptor."""
+class EventHandler(Protocol):
+    """Handles the events of its fd. Its errors are its own: other handlers follow."""
 
-    def ready(self, events: int) -> None:
-        """It is ready. Whatever goes wrong is dealt with here: others come after."""
+    def on_events(self, events: int) -> None:
+        """Handle events."""
 
 
 class Poller:
-    """Tells who waits when a descriptor is ready, as long as it is.
+    """Calls handlers when their fds are ready, as long as they are (level-triggered).
 
     Args:
         loop: the running loop, which has `add_reader`.
@@ -50,89 +48,89 @@ class Poller:
 
     Attributes:
         loop, batch: the same.
-        context: what everything here runs in.
+        context: what the callbacks run in.
     """
 
-    __slots__ = ("_epoll", "_waiting", "_witness", "batch", "context", "loop")
+    __slots__ = ("_epoll", "_handlers", "_witness", "batch", "context", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, batch: IoBatch) -> None:
         self.loop = loop
         self.batch = batch
         self.context = copy_context()
         self._epoll = select.epoll()
-        self._witness = os.eventfd(0, os.EFD_CLOEXEC)  # is never ready, and is only in this epoll object
+        self._witness = os.eventfd(0, os.EFD_CLOEXEC)  # never ready, and registered only here
         self._epoll.register(self._witness, 0)
-        self._waiting: dict[int, Waiting] = {}
-        loop.add_reader(self._epoll.fileno(), self._turn)
+        self._handlers: dict[int, EventHandler] = {}
+        loop.add_reader(self._epoll.fileno(), self._on_readable)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._handlers)
 
-    def watch(self, descriptor: int, waiting: Waiting, events: int) -> None:
-        """Wait for these events from now on, and for no others.
+    def register(self, fd: int, handler: EventHandler, events: int) -> None:
+        """Call a handler for these events from now on, and for no others.
 
         Args:
-            descriptor: of a socket, which is open.
-            waiting: who waits for it.
-            events: any of `READABLE`, `WRITABLE` and `ENDS`; 0 to forget the descriptor.
+            fd: of a socket, which is open.
+            handler: the socket's.
+            events: any of `READABLE`, `WRITABLE` and `ENDS`; 0 to unregister the fd.
 
         Raises:
-            OSError: the kernel has no room for another; or the application closed the descriptor.
+            OSError: the kernel has no resources, or the application closed the fd.
         """
         if not events:
-            self.forget(descriptor, waiting)
-        elif self._waiting.get(descriptor) is waiting:  # another's is of a socket that the application closed
-            self._epoll.modify(descriptor, events)
+            self.unregister(fd, handler)
+        elif self._handlers.get(fd) is handler:  # another handler's socket was closed by the application
+            self._epoll.modify(fd, events)
         else:
-            self._epoll.register(descriptor, events)
-            self._waiting[descriptor] = waiting
+            self._epoll.register(fd, events)
+            self._handlers[fd] = handler
 
-    def forget(self, descriptor: int, waiting: Waiting) -> bool:
-        """Wait for a descriptor no more, which is needed before it is closed.
+    def unregister(self, fd: int, handler: EventHandler) -> bool:
+        """Stop calling a handler. It must be called before the fd is closed.
 
         Returns:
-            False where it was not watched, or the application closed it: the number may be another file's by now.
+            False if the fd was not registered, or if the application closed it: it may be another file's by now.
         """
-        if self._waiting.get(descriptor) is not waiting:
+        if self._handlers.get(fd) is not handler:
             return self._epoll.closed
-        del self._waiting[descriptor]
+        del self._handlers[fd]
         try:
-            self._epoll.unregister(descriptor)
+            self._epoll.unregister(fd)
         except OSError:
             return False
         return True
 
-    def is_whole(self) -> bool:
-        """Whether the epoll object is still there. An application that closes descriptors that it did not open may have
-        closed it, and then nothing ever comes: the number is free, or another file's."""
+    def is_intact(self) -> bool:
+        """Return whether the epoll object is still open. If the application has closed it by mistake, no event ever comes:
+        the fd is free, or another file's."""
         try:
             self._epoll.modify(self._witness, 0)
         except OSError:
             return False
         return True
 
-    def _turn(self) -> None:
-        waiting = self._waiting
-        left = len(waiting)
+    def _on_readable(self) -> None:
+        handlers = self._handlers
+        left = len(handlers)
         while left > 0:
-            answers = self._epoll.poll(0, BATCH)
-            if len(answers) >= MIN_BATCH_SIZE:
+            ready = self._epoll.poll(0, MAX_EVENTS)
+            if len(ready) >= MIN_BATCH_SIZE:
                 self.batch.open()
             try:
-                for descriptor, events in answers:
-                    one = waiting.get(descriptor)
-                    if one is not None:
-                        one.ready(events)
-            finally:  # even where somebody ends the process: what the others have read is in no kernel any more
+                for fd, events in ready:
+                    handler = handlers.get(fd)
+                    if handler is not None:
+                        handler.on_events(events)
+            finally:  # after SystemExit too: what was read is not in the kernel any more
                 self.batch.process()
-            if len(answers) < BATCH:
+            if len(ready) < MAX_EVENTS:
                 return
-            left -= BATCH
+            left -= MAX_EVENTS
 
     def close(self) -> None:
-        """Wait for nothing more. Whoever still does is forgotten."""
-        self._waiting.clear()
+        """Call no handler any more."""
+        self._handlers.clear()
         self.loop.remove_reader(self._epoll.fileno())
-        if self.is_whole():  # else the numbers may be other files' by now
+        if self.is_intact():  # else the fds may be other files' by now
             os.close(self._witness)
             self._epoll.close()

@@ -1,16 +1,14 @@
-"""One connected socket as an `asyncio.Transport`, told by a `Poller` when it is ready.
+"""One connected socket as an `asyncio.Transport`, on a `Poller`.
 
-A connection reads once in a turn, `READ_BYTES` at most, so that others get theirs. What it has read it hands on when
-all have read, and what is written meanwhile goes to the kernel when all have been served (`Turn`); what is large, or
-written at any other time, goes at once. What the kernel does not take is kept until it does. To whoever is above, this
-is a transport of the loop's: the protocol hears the same calls in the same order, and `connection_lost` once, in a
-later turn.
+A connection reads once per iteration, at most `READ_BYTES`, so that others get their share. What the kernel does not
+take of a write is buffered. The protocol cannot tell this transport from one of the loop's: it gets the same calls in
+the same order, and `connection_lost` once, in a later iteration.
 
-| state | is left by | for |
+| state | left by | for |
 |---|---|---|
-| OPEN | `write_eof` | HALF: what was written before still leaves, and then our half is shut |
-| OPEN, HALF | `close` | CLOSING: what was written before still leaves |
-| any of these | `abort`, or an error; CLOSING also when all has left | LOST: `connection_lost` is planned |
+| OPEN | `write_eof` | HALF_CLOSED: what is buffered is sent, then our side is shut down |
+| OPEN, HALF_CLOSED | `close` | CLOSING: what is buffered is sent |
+| any of these | `abort`, or an error; CLOSING also when all is sent | CLOSED: `connection_lost` is scheduled |
 """
 
 from __future__ import annotations
@@ -29,111 +27,111 @@ from whorl.net.read_size import READ_BYTES
 
 __all__ = ["EpollTransport"]
 
-# The most that one writev(2) takes (IOV_MAX).
+# The most buffers that one writev(2) takes.
 IOV_MAX: Final = 1024
 HIGH_BYTES: Final = 64 * 1024
 
-Octets = bytes | bytearray | memoryview
+Buffer = bytes | bytearray | memoryview
 
 
 class State(IntEnum):
-    """What is still to come from us."""
+    """What is still to be sent."""
 
     OPEN = 0
     """Anything."""
-    HALF = 1
-    """What has been written; then our half of the connection is shut."""
+    HALF_CLOSED = 1
+    """What is buffered; then our side is shut down."""
     CLOSING = 2
-    """What has been written; then the connection is closed."""
-    LOST = 3
-    """Nothing: `connection_lost` is on its way, or has been called."""
+    """What is buffered; then the socket is closed."""
+    CLOSED = 3
+    """Nothing: `connection_lost` is scheduled, or has been called."""
 
 
 class Reading(IntEnum):
-    """What becomes of what the peer sends."""
+    """Whether the socket is read."""
 
-    ON = 0
-    """It is read."""
+    ACTIVE = 0
+    """It is."""
     PAUSED = 1
-    """It stays in the kernel. That the peer is gone is noticed all the same."""
-    OVER = 2
-    """There is nothing more, or nobody wants it."""
+    """It is not, but the end of the connection is noticed."""
+    ENDED = 2
+    """It has ended, or the transport is closing."""
 
 
-# What system calls say of a descriptor that the application closed, and may have opened again for something else.
-CLOSED_BY_OTHERS: Final = frozenset((errno.EBADF, errno.ENOENT, errno.EEXIST, errno.EPERM))
+# Errors of an fd that the application closed, and may have opened again for another file.
+FD_CLOSED_ERRORS: Final = frozenset((errno.EBADF, errno.ENOENT, errno.EEXIST, errno.EPERM))
 
 OPEN: Final = State.OPEN
-HALF: Final = State.HALF
+HALF_CLOSED: Final = State.HALF_CLOSED
 CLOSING: Final = State.CLOSING
-LOST: Final = State.LOST
+CLOSED: Final = State.CLOSED
 
-ON: Final = Reading.ON
+ACTIVE: Final = Reading.ACTIVE
 PAUSED: Final = Reading.PAUSED
-OVER: Final = Reading.OVER
+ENDED: Final = Reading.ENDED
 
 
 class EpollTransport(asyncio.Transport):
     """The transport of one connection.
 
     Args:
-        poller: tells when the socket is ready.
-        handle: the socket, which does not block; the wire closes it.
-        peername: its other end, as accept(2) told it.
-        protocol: who is above.
+        poller: reports when the socket is ready.
+        handle: the socket, non-blocking; the transport closes it.
+        peername: the other end, from accept(2).
+        protocol: the connection.
     """
 
     __slots__ = (
-        *("_batch", "_descriptor", "_early", "_handle", "_high_bytes", "_low_bytes", "_peername", "_pieces"),
-        *("_poller", "_protocol", "_reading", "_state", "_unsent_bytes", "_watched", "_writing_paused"),
+        *("_batch", "_fd", "_paused_data", "_handle", "_high_bytes", "_low_bytes", "_peername", "_write_buffer"),
+        *("_poller", "_protocol", "_reading", "_state", "_unsent_bytes", "_registered_events", "_writing_paused"),
     )
 
     def __init__(self, poller: Poller, handle: socket.socket, peername: Any, protocol: asyncio.Protocol) -> None:
         self._poller = poller
         self._batch = poller.batch
         self._handle = handle
-        self._descriptor = handle.fileno()
+        self._fd = handle.fileno()
         self._peername = peername
         self._protocol: asyncio.BaseProtocol = protocol
         self._state: State = OPEN
-        self._reading: Reading = ON
-        self._early = b""
-        self._watched = 0
-        self._pieces: list[Octets] = []
+        self._reading: Reading = ACTIVE
+        self._paused_data = b""
+        self._registered_events = 0
+        self._write_buffer: list[Buffer] = []
         self._unsent_bytes = 0
         self._high_bytes = HIGH_BYTES
         self._low_bytes = HIGH_BYTES // 4
         self._writing_paused = False
 
     def start(self) -> None:
-        """Tell the protocol that it is connected, and read."""
+        """Call `connection_made`, and start reading."""
         try:
             self._protocol.connection_made(self)
-            self._watch()
+            self._update_registration()
         except Exception as error:
-            self._blame(error, "connection_made()")
+            self._fatal_error(error, "connection_made()")
 
-    # What the poller says
+    # The poller's callback
 
-    def ready(self, events: int) -> None:
-        """The socket is readable, writable or broken."""
+    def on_events(self, events: int) -> None:
+        """Handle a socket that is readable, writable or broken."""
         if events != READABLE:
-            if events & ENDS and self._reading is not ON:
-                self._notice_end()
+            if events & ENDS and self._reading is not ACTIVE:
+                self._on_end_while_paused()
                 return
             if events != WRITABLE:
-                self.ready(READABLE)
-            if self._pieces:
-                self._send_on()  # which finds out what is wrong, where something is
+                self.on_events(READABLE)
+            if self._write_buffer:
+                self._write_buffered()  # which gets the error, if there is one
             return
-        if self._reading is not ON or self._early:
-            return  # who was called before in the same turn has seen to that
+        if self._reading is not ACTIVE or self._paused_data:
+            return  # a callback of the same batch has paused or closed it
         try:
-            data = os.read(self._descriptor, READ_BYTES)
+            data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(error)
+            self._schedule_connection_lost(error)
             return
         if self._batch.defers_reads and len(data) <= MAX_BATCHED_BYTES:
             self._batch.read(self, data)
@@ -141,10 +139,10 @@ class EpollTransport(asyncio.Transport):
             self.deliver_read(data)
 
     def deliver_read(self, data: bytes) -> None:
-        """Hand on what was read."""
-        if self._reading is not ON:  # somebody else's turn came first, and changed that
+        """Call `data_received` or `eof_received` with what was read."""
+        if self._reading is not ACTIVE:  # another connection of the batch has paused or closed it
             if self._reading is PAUSED:
-                self._early = data
+                self._paused_data = data
             return
         try:
             if data:
@@ -154,107 +152,107 @@ class EpollTransport(asyncio.Transport):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._blame(error, "data_received()" if data else "eof_received()")
+            self._fatal_error(error, "data_received()" if data else "eof_received()")
 
     def _read_end(self) -> None:
-        self._reading = OVER
+        self._reading = ENDED
         if not self._protocol.eof_received():  # type: ignore[attr-defined]
             self.close()
-        self._watch()  # not before: most connections are lost by now, and were forgotten with one system call
+        self._update_registration()  # not before: most connections are closed by now, which unregistered them
 
-    def _notice_end(self) -> None:
-        """The peer is gone, and nobody reads. What it sent before is worth nothing: it takes no answer."""
+    def _on_end_while_paused(self) -> None:
+        """The peer is gone while reading is paused. What it sent before is dropped: it takes no answer."""
         try:
             number = self._handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except OSError as error:
-            self._lose(error)
+            self._schedule_connection_lost(error)
             return
-        if number or self._state is not HALF:
+        if number or self._state is not HALF_CLOSED:
             number = number or errno.EPIPE
-            self._lose(OSError(number, os.strerror(number)))
-        else:  # both halves are shut in order, and what came before can still be read; but this would be said for ever
-            self._watched = 0
-            self._poller.forget(self._descriptor, self)
+            self._schedule_connection_lost(OSError(number, os.strerror(number)))
+        else:  # both sides are shut down in order, and unread data remains; epoll would report this without end
+            self._registered_events = 0
+            self._poller.unregister(self._fd, self)
 
-    def _watch(self) -> None:
-        """Have the poller look for what is waited for now. In a turn nobody waits for the kernel to take
-        something: what is written then is offered to it when the turn ends."""
-        if self._state is LOST:
+    def _update_registration(self) -> None:
+        """Register for the events that matter now. While a batch writes, nothing waits for WRITABLE: what is written
+        then is sent when the batch ends."""
+        if self._state is CLOSED:
             return
-        events = READABLE | ENDS if self._reading is ON else ENDS
-        if self._pieces:
-            events |= self._watched & WRITABLE if self._batch.defers_writes else WRITABLE
-        if events != self._watched:
+        events = READABLE | ENDS if self._reading is ACTIVE else ENDS
+        if self._write_buffer:
+            events |= self._registered_events & WRITABLE if self._batch.defers_writes else WRITABLE
+        if events != self._registered_events:
             try:
-                self._poller.watch(self._descriptor, self, events)
+                self._poller.register(self._fd, self, events)
             except OSError as error:
-                if error.errno not in CLOSED_BY_OTHERS:
+                if error.errno not in FD_CLOSED_ERRORS:
                     raise
-                self._lose(error)
+                self._schedule_connection_lost(error)
             else:
-                self._watched = events
+                self._registered_events = events
 
     # Reading
 
     def is_reading(self) -> bool:
-        return self._reading is ON
+        return self._reading is ACTIVE
 
     def pause_reading(self) -> None:
-        if self._reading is ON:
+        if self._reading is ACTIVE:
             self._reading = PAUSED
-            self._watch()
+            self._update_registration()
 
     def resume_reading(self) -> None:
         if self._reading is PAUSED:
-            self._reading = ON
-            self._watch()
-            if self._early:
-                self._poller.loop.call_soon(self._take_early, context=self._poller.context)
+            self._reading = ACTIVE
+            self._update_registration()
+            if self._paused_data:
+                self._poller.loop.call_soon(self._deliver_paused_data, context=self._poller.context)
 
-    def _take_early(self) -> None:
-        """Hand on what was read before reading was paused."""
-        data = self._early
+    def _deliver_paused_data(self) -> None:
+        """Deliver what was read before reading was paused."""
+        data = self._paused_data
         if data:
-            self._early = b""
+            self._paused_data = b""
             self.deliver_read(data)
 
     # Writing
 
-    def write(self, data: Octets) -> None:
-        if self._pieces or self._state is not OPEN:
-            self._keep((data,), 0)
+    def write(self, data: Buffer) -> None:
+        if self._write_buffer or self._state is not OPEN:
+            self._buffer_unsent((data,), 0)
             return
         if self._batch.defers_writes and 0 < len(data) <= MAX_BATCHED_BYTES:
             self._batch.write(self)
-            self._pieces.append(data)
+            self._write_buffer.append(data)
             self._unsent_bytes = len(data)
             return
         try:
-            sent_bytes = os.write(self._descriptor, data)
+            sent_bytes = os.write(self._fd, data)
         except BlockingIOError:
             sent_bytes = 0
         except OSError as error:
-            self._lose(error)
+            self._schedule_connection_lost(error)
             return
         if sent_bytes < len(data):
-            self._keep((data,), sent_bytes)
+            self._buffer_unsent((data,), sent_bytes)
 
-    def writelines(self, list_of_data: Iterable[Octets]) -> None:
+    def writelines(self, list_of_data: Iterable[Buffer]) -> None:
         pieces = [data for data in list_of_data if data]
         sent_bytes = 0
-        if not self._pieces and self._state is OPEN:
+        if not self._write_buffer and self._state is OPEN:
             try:
-                sent_bytes = os.writev(self._descriptor, pieces[:IOV_MAX])
+                sent_bytes = os.writev(self._fd, pieces[:IOV_MAX])
             except BlockingIOError:
                 pass
             except OSError as error:
-                self._lose(error)
+                self._schedule_connection_lost(error)
                 return
-        self._keep(pieces, sent_bytes)
+        self._buffer_unsent(pieces, sent_bytes)
 
-    def _keep(self, pieces: Iterable[Octets], sent_bytes: int) -> None:
-        """Send later what the kernel did not take."""
-        if self._state is HALF:
+    def _buffer_unsent(self, pieces: Iterable[Buffer], sent_bytes: int) -> None:
+        """Buffer what the kernel did not take."""
+        if self._state is HALF_CLOSED:
             raise RuntimeError("nothing can be written after write_eof()")
         if self._state is not OPEN:
             return
@@ -263,26 +261,26 @@ class EpollTransport(asyncio.Transport):
             if sent_bytes >= size_bytes:
                 sent_bytes -= size_bytes
                 continue
-            self._pieces.append(memoryview(piece)[sent_bytes:] if sent_bytes else piece)
+            self._write_buffer.append(memoryview(piece)[sent_bytes:] if sent_bytes else piece)
             self._unsent_bytes += size_bytes - sent_bytes
             sent_bytes = 0
         if self._batch.defers_writes:
             self._batch.write(self)
         else:
-            self._watch()
-        self._look_at_marks()
+            self._update_registration()
+        self._update_write_pause()
 
     def flush(self) -> None:
-        """Send what was written in the turn that ends now."""
-        pieces = self._pieces
-        seldom = self._writing_paused or self._watched & WRITABLE or self._state is not OPEN
-        if len(pieces) == 1 and not seldom:
+        """Send what was written in this batch."""
+        pieces = self._write_buffer
+        slow_path = self._writing_paused or self._registered_events & WRITABLE or self._state is not OPEN
+        if len(pieces) == 1 and not slow_path:
             try:
-                sent_bytes = os.write(self._descriptor, pieces[0])
+                sent_bytes = os.write(self._fd, pieces[0])
             except BlockingIOError:
                 sent_bytes = 0
             except OSError as error:
-                self._lose(error)
+                self._schedule_connection_lost(error)
                 return
             if sent_bytes == self._unsent_bytes:
                 self._unsent_bytes = 0
@@ -291,46 +289,43 @@ class EpollTransport(asyncio.Transport):
             self._unsent_bytes -= sent_bytes
             pieces[0] = memoryview(pieces[0])[sent_bytes:]
         elif pieces:
-            self._send_on()
-        if self._pieces:
-            self._watch()
-            self._look_at_marks()
+            self._write_buffered()
+        if self._write_buffer:
+            self._update_registration()
+            self._update_write_pause()
 
-    def _send_on(self) -> None:
-        """Have the kernel take more of what was kept."""
-        pieces = self._pieces
+    def _write_buffered(self) -> None:
+        """Send more of what is buffered."""
+        pieces = self._write_buffer
         try:
-            if len(pieces) == 1:
-                sent_bytes = os.write(self._descriptor, pieces[0])
-            else:
-                sent_bytes = os.writev(self._descriptor, pieces[:IOV_MAX])
+            sent_bytes = os.write(self._fd, pieces[0]) if len(pieces) == 1 else os.writev(self._fd, pieces[:IOV_MAX])
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(error)
+            self._schedule_connection_lost(error)
             return
         self._unsent_bytes -= sent_bytes
         if not self._unsent_bytes:
             pieces.clear()
-            if self._watched & WRITABLE:
-                self._watch()
+            if self._registered_events & WRITABLE:
+                self._update_registration()
             if self._state is not OPEN:
-                self._all_is_sent()
+                self._on_drained()
         else:
-            drop(pieces, sent_bytes)
+            consume_prefix(pieces, sent_bytes)
         if self._writing_paused:
-            self._look_at_marks()
+            self._update_write_pause()
 
-    def _all_is_sent(self) -> None:
+    def _on_drained(self) -> None:
         if self._state is CLOSING:
-            self._lose(None)
-        elif self._state is HALF:
+            self._schedule_connection_lost(None)
+        elif self._state is HALF_CLOSED:
             try:
                 self._handle.shutdown(socket.SHUT_WR)
             except OSError as error:
-                self._lose(error)
+                self._schedule_connection_lost(error)
 
-    # The protocol's pace
+    # Flow control
 
     def get_write_buffer_size(self) -> int:
         return self._unsent_bytes
@@ -347,11 +342,11 @@ class EpollTransport(asyncio.Transport):
             raise ValueError(f"high ({high}) must be at least low ({low}), and that not negative")
         self._high_bytes = high
         self._low_bytes = low
-        if self._pieces:
-            self._look_at_marks()
+        if self._write_buffer:
+            self._update_write_pause()
 
-    def _look_at_marks(self) -> None:
-        """Tell the protocol when enough waits to be sent, and when little does."""
+    def _update_write_pause(self) -> None:
+        """Call `pause_writing` above the high-water mark, and `resume_writing` at the low one."""
         if self._writing_paused:
             if self._unsent_bytes > self._low_bytes:
                 return
@@ -366,7 +361,7 @@ class EpollTransport(asyncio.Transport):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._complain(error, "pause_writing()" if self._writing_paused else "resume_writing()")
+            self._report_exception(error, "pause_writing()" if self._writing_paused else "resume_writing()")
 
     # Ending
 
@@ -375,8 +370,8 @@ class EpollTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         if self._state is OPEN:
-            self._state = HALF
-            if not self._pieces:
+            self._state = HALF_CLOSED
+            if not self._write_buffer:
                 self._handle.shutdown(socket.SHUT_WR)
 
     def is_closing(self) -> bool:
@@ -384,50 +379,50 @@ class EpollTransport(asyncio.Transport):
 
     def close(self) -> None:
         if self._state < CLOSING:
-            if self._pieces:
+            if self._write_buffer:
                 self._state = CLOSING
-                self._reading = OVER
-                self._watch()
+                self._reading = ENDED
+                self._update_registration()
             else:
-                self._lose(None)
+                self._schedule_connection_lost(None)
 
     def abort(self) -> None:
-        self._lose(None)
+        self._schedule_connection_lost(None)
 
-    def _lose(self, error: Exception | None) -> None:
-        """The connection is over. The protocol hears of it in a later turn, as nobody expects to be called by what he
-        calls; and only then the number of the socket is free for another."""
-        if self._state is not LOST:
-            self._state = LOST
-            self._reading = OVER
-            self._pieces.clear()
+    def _schedule_connection_lost(self, error: Exception | None) -> None:
+        """End the connection. `connection_lost` comes in a later iteration: a protocol does not expect it inside its own
+        call, and the fd must not be reused within a batch."""
+        if self._state is not CLOSED:
+            self._state = CLOSED
+            self._reading = ENDED
+            self._write_buffer.clear()
             self._unsent_bytes = 0
-            if self._watched:
-                self._watched = 0
-                if not self._poller.forget(self._descriptor, self):
-                    self._handle.detach()  # the application closed it, and the number may be another file's by now
-            self._poller.loop.call_soon(self._end, error, context=self._poller.context)
+            if self._registered_events:
+                self._registered_events = 0
+                if not self._poller.unregister(self._fd, self):
+                    self._handle.detach()  # the application closed it: the fd may be another file's by now
+            self._poller.loop.call_soon(self._connection_lost, error, context=self._poller.context)
 
-    def _end(self, error: Exception | None) -> None:
+    def _connection_lost(self, error: Exception | None) -> None:
         protocol = self._protocol
-        self._protocol = NOBODY  # or the two would hold each other until the next collection
-        self._descriptor = -1
+        self._protocol = DETACHED_PROTOCOL  # break the cycle
+        self._fd = -1
         try:
             protocol.connection_lost(error)
         finally:
             self._handle.close()
 
-    def _blame(self, error: BaseException, where: str) -> None:
-        """The protocol failed: that is its connection's end, and nobody else's."""
-        self._complain(error, where)
-        self._lose(error if isinstance(error, Exception) else None)
+    def _fatal_error(self, error: BaseException, where: str) -> None:
+        """Report an exception of the protocol, and end its connection."""
+        self._report_exception(error, where)
+        self._schedule_connection_lost(error if isinstance(error, Exception) else None)
 
-    def _complain(self, error: BaseException, where: str) -> None:
+    def _report_exception(self, error: BaseException, where: str) -> None:
         self._poller.loop.call_exception_handler(
             {"message": f"{where} failed", "exception": error, "transport": self, "protocol": self._protocol}
         )
 
-    # Facts
+    # Lookups
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "peername":
@@ -446,8 +441,8 @@ class EpollTransport(asyncio.Transport):
         self._protocol = protocol
 
 
-def drop(pieces: list[Octets], sent_bytes: int) -> None:
-    """Take what was sent off the beginning of some pieces, of which it is not all."""
+def consume_prefix(pieces: list[Buffer], sent_bytes: int) -> None:
+    """Remove what was sent from the beginning of buffers, which hold more."""
     whole = 0
     while sent_bytes >= len(pieces[whole]):
         sent_bytes -= len(pieces[whole])
@@ -457,5 +452,5 @@ def drop(pieces: list[Octets], sent_bytes: int) -> None:
         pieces[0] = memoryview(pieces[0])[sent_bytes:]
 
 
-NOBODY: Final = asyncio.Protocol()
+DETACHED_PROTOCOL: Final = asyncio.Protocol()
 """What stands in for the protocol of a connection that is over."""

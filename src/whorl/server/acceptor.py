@@ -28,7 +28,7 @@ from whorl.net.io_batch import IoBatch
 from whorl.platform import HERE
 from whorl.server.fd_budget import FdBudget, Headroom, RejectConnection
 from whorl.server.listen import ListenSocket
-from whorl.server.listen.epoll_listener import EpollListener, take_in
+from whorl.server.listen.epoll_listener import EpollListener, adopt_socket
 from whorl.server.listen.loop_listener import Listener
 
 __all__ = ["Acceptor"]
@@ -123,7 +123,7 @@ class Acceptor:
 
     def is_deaf(self) -> bool:
         """Whether nothing can be heard of any socket any more, because the application closed the poller's own."""
-        return self._poller is not None and not self._poller.is_whole()
+        return self._poller is not None and not self._poller.is_intact()
 
     # Lookups
 
@@ -202,7 +202,7 @@ class Acceptor:
             self._stop_accepting_alone()
         for bound, connect, client, peername in clients:
             if self._poller is not None:
-                take_in(self._poller, client, peername, bound.is_unix, connect(), self._logger)
+                adopt_socket(self._poller, client, peername, bound.is_unix, connect(), self._logger)
                 continue
             try:
                 await self._made.loop.connect_accepted_socket(connect, client)

@@ -18,20 +18,20 @@ from whorl.observe.failures import bug
 from whorl.server.exception_handler import DIED_BEFORE
 from whorl.server.listen.loop_listener import PAUSE_SECONDS
 
-__all__ = ["EpollListener", "take_in"]
+__all__ = ["EpollListener", "adopt_socket"]
 
 
 class EpollListener:
-    """Accepts connections from now on until `close`.
+    """Accepts connections until `close`.
 
     Args:
-        poller: who serves them.
-        handle: a bound socket that does not block; the listener closes it.
+        poller: serves them.
+        handle: a bound, non-blocking socket; the listener closes it.
         is_unix: whether it is a Unix socket.
         admit: makes the protocol of a new connection; that must not raise.
-        backlog: how many connections the kernel holds for us.
-        batch: how many are accepted in one turn of the loop.
-        logger: where to say that the system has no room.
+        backlog: how many connections the kernel queues.
+        batch: how many are accepted in one iteration of the loop.
+        logger: reports that the system has no resources.
     """
 
     __slots__ = ("_admit", "_batch", "_handle", "_is_unix", "_logger", "_poller", "_retry")
@@ -54,13 +54,13 @@ class EpollListener:
         self._logger = logger
         self._retry: asyncio.TimerHandle | None = None
         handle.listen(backlog)
-        self._watch()
+        self._update_registration()
 
-    def _watch(self) -> None:
-        self._poller.watch(self._handle.fileno(), self, READABLE)
+    def _update_registration(self) -> None:
+        self._poller.register(self._handle.fileno(), self, READABLE)
 
-    def ready(self, events: int) -> None:
-        """Somebody has connected."""
+    def on_events(self, events: int) -> None:
+        """Accept what waits in the queue."""
         for _ in range(self._batch):
             try:
                 client, peername = self._handle.accept()
@@ -68,27 +68,27 @@ class EpollListener:
                 return
             except OSError as error:
                 if error.errno in DIED_BEFORE:
-                    continue  # it left before it was accepted
+                    continue  # the client disconnected before it was accepted
                 self._pause(error)
                 return
-            take_in(self._poller, client, peername, self._is_unix, self._admit(), self._logger)
+            adopt_socket(self._poller, client, peername, self._is_unix, self._admit(), self._logger)
 
     def _pause(self, error: OSError) -> None:
-        """The system has no room, and trying again at once would change nothing."""
+        """The system has no resources: try again later."""
         self._logger.error("no more connections can be accepted for now: %s", error.strerror or error)
-        self._poller.watch(self._handle.fileno(), self, 0)
-        self._retry = self._poller.loop.call_later(PAUSE_SECONDS, self._watch)
+        self._poller.register(self._handle.fileno(), self, 0)
+        self._retry = self._poller.loop.call_later(PAUSE_SECONDS, self._update_registration)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         if self._retry is not None:
             self._retry.cancel()
         if self._handle.fileno() >= 0:
-            self._poller.watch(self._handle.fileno(), self, 0)
+            self._poller.register(self._handle.fileno(), self, 0)
             self._handle.close()
 
 
-def take_in(
+def adopt_socket(
     poller: Poller,
     client: socket.socket,
     peername: Any,
@@ -96,13 +96,13 @@ def take_in(
     protocol: asyncio.Protocol,
     logger: logging.Logger,
 ) -> None:
-    """Serve a connection that was accepted. Raises nothing: others wait in the queue."""
+    """Serve a connection that was accepted. Raises nothing: others follow in the queue."""
     try:
         client.setblocking(False)
         if not is_unix:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         EpollTransport(poller, client, peername, protocol).start()
-    except OSError:  # it has left meanwhile
+    except OSError:  # the client has disconnected
         client.close()
     except Exception as error:
         client.close()
