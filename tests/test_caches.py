@@ -41,7 +41,7 @@ def hosts() -> Callable[[bytes], object]:
 
 def trusted_addresses() -> Callable[[bytes], object]:
     trust = TrustedPeers(["10.0.0.0/8"])
-    return lambda word: trust.admits_peer(word.decode())
+    return lambda word: trust.contains_peer(word.decode())
 
 
 def access_log() -> Callable[[bytes], object]:

@@ -57,7 +57,7 @@ class ListenerPolicy:
 
     def trusts(self, peer: ConnectionInfo) -> bool:
         """Return whether the peer may speak for other clients."""
-        return self.trust.unix if peer.client is None else self.trust.admits_peer(peer.client[0])
+        return self.trust.unix if peer.client is None else self.trust.contains_peer(peer.client[0])
 
     def resolve_client(self, request: Request, peer: ConnectionInfo) -> ConnectionInfo:
         """Return the client of a request: the peer, or the one that a trusted proxy names.

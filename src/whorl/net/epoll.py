@@ -101,7 +101,7 @@ class Poller:
         return True
 
     def is_intact(self) -> bool:
-        """Return whether the epoll object is still open. If the application has closed it by mistake, no event ever comes:
+        """Return whether the epoll object is still open. If the application has closed it by mistake, no event comes;
         the fd is free, or another file's."""
         try:
             self._epoll.modify(self._witness, 0)

@@ -390,7 +390,7 @@ class EpollTransport(asyncio.Transport):
         self._schedule_connection_lost(None)
 
     def _schedule_connection_lost(self, error: Exception | None) -> None:
-        """End the connection. `connection_lost` comes in a later iteration: a protocol does not expect it inside its own
+        """End the connection. `connection_lost` comes in a later iteration: a protocol does not expect it inside a
         call, and the fd must not be reused within a batch."""
         if self._state is not CLOSED:
             self._state = CLOSED

@@ -1,1 +1,1 @@
-"""What stands in front of Whorl: whom to believe, and what it says of the client it serves."""
+"""Proxies in front of the server: which are trusted, and what they say about their clients."""

@@ -2,9 +2,9 @@
 
     Forwarded: for=192.0.2.43, for="[2001:db8::17]:47011";proto=https;host=example.org
 
-Each proxy appends an element: who connected to it (`for`), by which scheme, and the Host it was sent. So an element is
-as good as the proxy that wrote it, and the proxy that wrote it is the `for` of the element to its right. The list is
-read from the right, in bytes too: a client that sends an open quote must not swallow what a proxy appended behind it.
+Each proxy appends an element: the address that connected to it (`for`), the scheme, and the Host it received. An
+element is as trustworthy as the proxy that wrote it, which is the `for` of the element to its right. So the list is
+parsed from the right, byte by byte: an open quote of a client must not swallow what a proxy appended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FORWARDED = b"forwarded"
 
 # forwarded-pair = token "=" ( token / quoted-string ) (RFC 7239 section 4). White space around the semicolon is not in
 # its grammar, but in many servers' output, and has one meaning only. Colon and brackets are not in `token`, but are
-# found unquoted as well; they are taken for the same reason.
+# found unquoted as well; they are accepted for the same reason.
 # Possessive: two runs of white space stand side by side where there is no pair, and backtracking would try every way to
 # divide the white space between the two (4000 spaces took 0.16 s).
 PAIR = re.compile(
@@ -38,19 +38,16 @@ BACKSLASH = 0x5C
 
 
 class Malformed(Exception):
-    """What stands here is no element; what stands to its left is not read either."""
+    """The element is malformed. What stands to its left is not read."""
 
 
 def read_forwarded(fields: Iterable[Field], trust: TrustedPeers, *, with_host: bool) -> ForwardedInfo:
-    """Read what a trusted peer sent.
+    """Parse the Forwarded fields of a trusted peer.
 
     Args:
         fields: those of the request.
-        trust: whose word counts.
-        with_host: whether the host is believed too.
-
-    Returns:
-        What is believed.
+        trust: the trusted peers.
+        with_host: whether to use the host too.
     """
     value = b",".join(value for name, value in fields if name == FORWARDED)
     facts = ForwardedInfo()
@@ -64,7 +61,7 @@ def read_forwarded(fields: Iterable[Field], trust: TrustedPeers, *, with_host: b
             if element is None:
                 continue
             hops += 1
-            # Whoever wrote this element is trusted, and it is about an earlier leg of the way than what came so far.
+            # A trusted proxy wrote this element, and it is about an earlier hop than the previous ones.
             take_leg(element, facts, with_host)
             if not goes_on(element.get("for", ""), trust, facts) or hops == MOST_HOPS:
                 break
@@ -74,7 +71,7 @@ def read_forwarded(fields: Iterable[Field], trust: TrustedPeers, *, with_host: b
 
 
 def take_leg(element: dict[str, str], facts: ForwardedInfo, with_host: bool) -> None:
-    """Take scheme and host of the leg that an element is about; without a word about them they are unknown."""
+    """Apply scheme and host of an element. What it does not name is unknown."""
     proto, host = element.get("proto", ""), element.get("host", "")
     facts.scheme = read_scheme(proto)
     facts.malformed += bool(proto) and not facts.scheme
@@ -84,20 +81,20 @@ def take_leg(element: dict[str, str], facts: ForwardedInfo, with_host: bool) -> 
 
 
 def goes_on(node_text: str, trust: TrustedPeers, facts: ForwardedInfo) -> bool:
-    """Take the address of a hop, and say whether its own word counts too."""
+    """Apply the address of a hop. Returns whether that hop is trusted too."""
     node = read_node(node_text, bare=False)
     if node is None:
         facts.malformed += bool(node_text) and not is_hidden(node_text)
         return False
     facts.client = node
-    return trust.admits(node.address)
+    return trust.contains(node.address)
 
 
 def elements(value: bytes) -> Iterator[str]:
-    """The elements of the list, from the right.
+    """Yield the elements of the list, from the right.
 
     Raises:
-        Malformed: at a quote that nobody opened.
+        Malformed: a closing quote has no opening quote.
     """
     end = at = comma = quote = len(value)
     while end >= 0:
@@ -114,8 +111,8 @@ def elements(value: bytes) -> Iterator[str]:
 
 
 def opening_quote(value: bytes, closing: int) -> int:
-    """Where the quoted-string begins that ends with this quote: a quote behind an odd number of backslashes is part of
-    it."""
+    """Return where the quoted-string begins that ends with this quote. A quote after an odd number of backslashes is
+    part of it."""
     at = closing
     while (at := value.rfind(b'"', 0, at)) >= 0:
         start = at
@@ -127,10 +124,10 @@ def opening_quote(value: bytes, closing: int) -> int:
 
 
 def read_element(text: str) -> dict[str, str] | None:
-    """The pairs of one element, names in lower case; None where it is empty.
+    """Parse the pairs of one element, names in lower case. Returns None if it is empty.
 
     Raises:
-        Malformed: it is none, or says something twice (RFC 7239 section 4).
+        Malformed: it is not an element, or has a name twice (RFC 7239 section 4).
     """
     pairs: dict[str, str] = {}
     at = 0

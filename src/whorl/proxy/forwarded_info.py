@@ -1,7 +1,4 @@
-"""What a proxy said of the request it passed on, after everything that is not to be believed was left out.
-
-The small checks that both need stand here too.
-"""
+"""What trusted proxies say about a request, and the checks that X-Forwarded-* and Forwarded share."""
 
 from __future__ import annotations
 
@@ -13,11 +10,11 @@ from whorl.proxy.node import Node
 
 __all__ = ["HIDDEN", "LONGEST_VALUE_BYTES", "MOST_HOPS", "ForwardedInfo", "is_hidden", "read_host", "read_scheme"]
 
-# Beyond these a list of hops is no list but work for us: it is malformed, or read no further.
+# A longer list of hops is malformed; more hops are not read.
 LONGEST_VALUE_BYTES = 4096
 MOST_HOPS = 32
 
-# A WebSocket is opened by an HTTP request; which of the two a scope is, it says itself.
+# A WebSocket is opened by an HTTP request; the scope's type tells which it is.
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 HIDDEN = "unknown"
@@ -25,15 +22,15 @@ HIDDEN = "unknown"
 
 @dataclass(slots=True)
 class ForwardedInfo:
-    """What is believed. Whatever was not told, or cannot be believed, is left as it is here.
+    """What trusted proxies say. What they do not say keeps its default.
 
     Attributes:
         client: the client's address and port.
-        scheme: "http" or "https", as the client spoke to the outermost trusted proxy.
+        scheme: "http" or "https", between the client and the outermost trusted proxy.
         host: the value of the Host that the client sent there.
         port: the port that it connected to there.
-        prefix: the path that was taken off the target's front; "" for none.
-        malformed: how many values were ignored because nobody can read them.
+        prefix: the path that was removed from the target; "" for none.
+        malformed: how many values were ignored as malformed.
     """
 
     client: Node | None = None
@@ -45,17 +42,17 @@ class ForwardedInfo:
 
 
 def is_hidden(text: str) -> bool:
-    """Whether a hop is not told on purpose: `unknown`, or an obfuscated identifier (RFC 7239 section 6.3)."""
+    """Return whether a hop is hidden on purpose: `unknown`, or an obfuscated identifier (RFC 7239 section 6.3)."""
     return text.lower() == HIDDEN or text[:1] == "_"
 
 
 def read_scheme(text: str) -> str:
-    """The scheme that this says, "" for none that is served here."""
+    """Return the scheme that this means; "" for one that is not served."""
     return SCHEMES.get(text.lower(), "")
 
 
 def read_host(value: bytes) -> bytes:
-    """The value if it is a valid Host (RFC 9110 section 7.2), else nothing."""
+    """Return the value if it is a valid Host (RFC 9110 section 7.2), else nothing."""
     try:
         check_host(value)
     except HttpError:

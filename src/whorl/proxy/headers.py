@@ -1,8 +1,8 @@
-"""Which fields of a trusted peer are believed: the setting `proxy_headers`.
+"""Which fields of a trusted peer are used: the setting `proxy_headers`.
 
-A proxy that sets one field passes on what a client wrote into another. So `auto`, the default, believes no more than
-nearly every proxy sets: who the client is, and by which scheme it came. Host, port and prefix are believed by whoever
-says `x-forwarded` or `forwarded`, and so that the proxy sets or drops all of them.
+A proxy that sets one field forwards what a client wrote into another. So `auto`, the default, uses only what nearly
+every proxy sets: the client's address and the scheme. `x-forwarded` and `forwarded` use host, port and prefix too, and
+promise that the proxy sets or drops all of them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["ProxyHeaders", "ProxyHeadersMode"]
 
 
 class ProxyHeadersMode(Enum):
-    """Which fields are believed. The values are the words of the setting."""
+    """Which fields are used. The values are those of the setting."""
 
     AUTO = "auto"
-    """X-Forwarded-For and -Proto; where there is no X-Forwarded-* at all, `for` and `proto` of Forwarded."""
+    """X-Forwarded-For and -Proto; without any X-Forwarded-*, `for` and `proto` of Forwarded."""
     X_FORWARDED = "x-forwarded"
     """All five X-Forwarded-* fields."""
     FORWARDED = "forwarded"
@@ -41,30 +41,30 @@ class ProxyHeaders:
     """Reads the fields of trusted peers for one server.
 
     Args:
-        believed: which fields.
-        trust: whose.
-        tally: where values are counted that nobody can read.
+        mode: which fields.
+        trust: the trusted peers.
+        malformed_counts: counts malformed values.
     """
 
-    __slots__ = ("_believed", "_tally", "_trust")
+    __slots__ = ("_malformed_counts", "_mode", "_trust")
 
-    def __init__(self, believed: ProxyHeadersMode, trust: TrustedPeers, tally: MalformedCounts) -> None:
-        self._believed = believed
+    def __init__(self, mode: ProxyHeadersMode, trust: TrustedPeers, malformed_counts: MalformedCounts) -> None:
+        self._mode = mode
         self._trust = trust
-        self._tally = tally
+        self._malformed_counts = malformed_counts
 
     def read(self, fields: Sequence[Field]) -> ForwardedInfo:
-        """What a trusted peer says with these fields."""
-        believed = self._believed
-        if believed is ProxyHeadersMode.OFF:
+        """Parse the fields of a trusted peer."""
+        mode = self._mode
+        if mode is ProxyHeadersMode.OFF:
             return ForwardedInfo()
-        if believed is ProxyHeadersMode.X_FORWARDED:
+        if mode is ProxyHeadersMode.X_FORWARDED:
             facts = read_x_forwarded(fields, self._trust, ALL)
-        elif believed is ProxyHeadersMode.FORWARDED:
+        elif mode is ProxyHeadersMode.FORWARDED:
             facts = read_forwarded(fields, self._trust, with_host=True)
         elif any(name in ALL for name, _ in fields):
             facts = read_x_forwarded(fields, self._trust, FOR_AND_PROTO)
         else:
             facts = read_forwarded(fields, self._trust, with_host=False)
-        self._tally.values += facts.malformed
+        self._malformed_counts.values += facts.malformed
         return facts

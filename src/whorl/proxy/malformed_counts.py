@@ -1,7 +1,4 @@
-"""How much of what proxies say nobody can read, and what they drop.
-
-It is ignored, and counted: a proxy that is set up wrongly shows nowhere else.
-"""
+"""Counts what proxies send malformed, and what they drop: nothing else shows that a proxy is misconfigured."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ __all__ = ["MalformedCounts"]
 
 @dataclass(slots=True)
 class MalformedCounts:
-    """What came so far.
+    """What has come so far.
 
     Attributes:
-        values: of X-Forwarded-* and Forwarded, which were ignored.
-        preambles: of the PROXY protocol, whose connections were closed.
-        handshakes: of WebSocket, which came without Upgrade and so were none. Nothing of them is malformed.
+        values: of X-Forwarded-* and Forwarded; they were ignored.
+        preambles: of the PROXY protocol; their connections were closed.
+        handshakes: of WebSocket, that lack Upgrade and so were served as plain HTTP.
     """
 
     values: int = 0

@@ -1,11 +1,11 @@
-"""The X-Forwarded-* fields. No standard has them; what is here is what proxies do.
+"""The X-Forwarded-* fields. They have no standard; this is what proxies send.
 
-    X-Forwarded-For: client, proxy, proxy     each proxy appends who connected to it
+    X-Forwarded-For: client, proxy, proxy     each proxy appends the address that connected to it
     X-Forwarded-Proto: https                  and -Host, -Port, -Prefix: set by one, or appended by each
 
 Lines of one name are one list (RFC 9110 section 5.3). X-Forwarded-For is read from the right, as far as the hops are
-trusted. Of the other lists the value is taken that stands beside the client's address, if they are of one length, else
-the rightmost, which the nearest proxy wrote.
+trusted. Of another list of the same length, the value beside the client's address is used; else the rightmost, which
+the nearest proxy wrote.
 """
 
 from __future__ import annotations
@@ -22,22 +22,18 @@ __all__ = ["FOR", "HOST", "PORT", "PREFIX", "PROTO", "read_x_forwarded"]
 
 FOR, PROTO, HOST, PORT, PREFIX = (b"x-forwarded-" + part for part in (b"for", b"proto", b"host", b"port", b"prefix"))
 
-# An absolute path of plain segments. One that began with "//" would make a redirect of the application's lead to
-# another host.
+# An absolute path of plain segments. One that begins with "//" would make the application redirect to another host.
 PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+;=:@-]++)+/?|/", re.ASCII)
 PREFIX_CHARACTERS = 256
 
 
 def read_x_forwarded(fields: Iterable[Field], trust: TrustedPeers, names: Collection[bytes]) -> ForwardedInfo:
-    """Read what a trusted peer sent.
+    """Parse the X-Forwarded-* fields of a trusted peer.
 
     Args:
         fields: those of the request.
-        trust: whose word counts.
-        names: which of these fields are believed.
-
-    Returns:
-        What is believed.
+        trust: the trusted peers.
+        names: which of these fields to use.
     """
     lists: dict[bytes, list[str]] = {}
     facts = ForwardedInfo()
@@ -69,14 +65,13 @@ def read_x_forwarded(fields: Iterable[Field], trust: TrustedPeers, names: Collec
 
 
 def members(value: bytes, facts: ForwardedInfo, with_empty: bool) -> list[str]:
-    """The members of a list.
+    """Return the members of a list.
 
     Args:
-        value: of one line; one that is too long is like an empty one.
-        facts: where what is malformed is counted.
-        with_empty: whether empty members count, which a list leaves out as a rule (RFC 9110 section 5.6.1). Among hops
-            they do: a proxy that appends nothing vouches for nothing, and what stands to its left a client may have
-            written.
+        value: of one line; if it is too long, it counts as empty.
+        facts: counts what is malformed.
+        with_empty: whether to keep empty members, which a list may have (RFC 9110 section 5.6.1). Among hops they
+            matter: a proxy that appends nothing vouches for nothing to its left.
     """
     if len(value) > LONGEST_VALUE_BYTES:
         facts.malformed += 1
@@ -86,12 +81,12 @@ def members(value: bytes, facts: ForwardedInfo, with_empty: bool) -> list[str]:
 
 
 def find_client(hops: list[str], trust: TrustedPeers, facts: ForwardedInfo) -> int:
-    """Find the client among the hops: the rightmost that is not trusted, or the leftmost if all are.
+    """Find the client among the hops: the rightmost that is not trusted, or the leftmost if all are trusted.
 
     Args:
         hops: as they were written.
-        trust: whose word counts.
-        facts: where the client's address is put.
+        trust: the trusted peers.
+        facts: gets the client's address.
 
     Returns:
         Its place, from the right: -1 is the last; 0 for none.
@@ -100,23 +95,23 @@ def find_client(hops: list[str], trust: TrustedPeers, facts: ForwardedInfo) -> i
         text = hops[place]
         node = read_node(text, bare=True)
         if node is None:
-            # Whoever wrote this is trusted, but says no address. Nobody vouches for what is further left.
+            # A trusted proxy wrote this, and hides the address. Nothing vouches for what is further left.
             facts.malformed += bool(text) and not is_hidden(text)
             return place + 1
         facts.client = node
-        if not trust.admits(node.address):
+        if not trust.contains(node.address):
             return place
     return -min(len(hops), MOST_HOPS)
 
 
 def read_port(text: str) -> int:
-    """A port, 0 for what is none."""
+    """Parse a port; 0 if it is malformed."""
     valid = text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535
     return int(text) if valid else 0
 
 
 def read_prefix(text: str) -> str | None:
-    """A path without a slash at its end, None for what is none or climbs."""
+    """Parse a path, without a slash at its end. Returns None if it is malformed or has dot segments."""
     if len(text) > PREFIX_CHARACTERS or not PREFIX_PATH.fullmatch(text):
         return None
     path = text.rstrip("/")
