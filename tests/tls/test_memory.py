@@ -20,8 +20,8 @@ from whorl.config import Config
 from whorl.connection.context import Http1Caches, ServerContext
 from whorl.connection.http1_state import NEW, TLS_HANDSHAKE
 from whorl.connection.limits import Limits
-from whorl.connection.tls_transport import PORTION_BYTES, STEP_BYTES, TlsTransport
-from whorl.net.tls_records import RECORD_BYTES, cut
+from whorl.connection.tls_transport import ENCRYPT_CHUNK_BYTES, MAX_WRITE_BYTES, TlsTransport
+from whorl.net.tls_records import RECORD_BYTES, split_records
 from whorl.tls.contexts import Contexts
 
 
@@ -243,7 +243,7 @@ def test_a_record_may_be_cut_anywhere_and_another_comes_with_its_end(pair: Pair,
 def test_an_upload_leaves_no_large_buffer(pair: Pair) -> None:
     """OpenSSL's never shrink."""
     wire = pair.say(os.urandom(500_000))
-    sizes = [len(record) for record in cut(b"", wire, 1000)[0]]
+    sizes = [len(record) for record in split_records(b"", wire, 1000)[0]]
     assert sum(sizes) == len(wire)
     assert max(sizes) <= RECORD_BYTES + 64
 
@@ -310,7 +310,7 @@ def test_a_record_that_is_not_in_order_ends_it(pair: Pair) -> None:
 
 
 def test_a_large_write_waits_for_the_client(pair: Pair) -> None:
-    answer = os.urandom(5 * PORTION_BYTES + 17)
+    answer = os.urandom(5 * MAX_WRITE_BYTES + 17)
     pair.tls.pause_writing()
     pair.tls.writelines((b"head", b"", answer))
     assert pair.wire.written == []
@@ -322,19 +322,19 @@ def test_a_large_write_waits_for_the_client(pair: Pair) -> None:
 
 
 def test_no_more_than_a_portion_is_enciphered_before_the_client_takes_it(pair: Pair) -> None:
-    answer = os.urandom(3 * PORTION_BYTES)
+    answer = os.urandom(3 * MAX_WRITE_BYTES)
     pair.wire.when_written = pair.tls.pause_writing
     pair.tls.write(answer)
-    assert PORTION_BYTES < sum(map(len, pair.wire.written)) < PORTION_BYTES + STEP_BYTES
-    assert pair.tls.get_write_buffer_size() == 2 * PORTION_BYTES
+    assert MAX_WRITE_BYTES < sum(map(len, pair.wire.written)) < MAX_WRITE_BYTES + ENCRYPT_CHUNK_BYTES
+    assert pair.tls.get_write_buffer_size() == 2 * MAX_WRITE_BYTES
     pair.tls.resume_writing()
-    assert pair.tls.get_write_buffer_size() == PORTION_BYTES
+    assert pair.tls.get_write_buffer_size() == MAX_WRITE_BYTES
     pair.tls.resume_writing()
     assert pair.hear(len(answer)) == answer
 
 
 def test_writes_keep_their_order_behind_a_large_one(pair: Pair) -> None:
-    large = os.urandom(2 * PORTION_BYTES)
+    large = os.urandom(2 * MAX_WRITE_BYTES)
     pair.tls.pause_writing()
     pair.tls.write(large)
     pair.tls.write(b"after")
