@@ -337,7 +337,9 @@ CASES: dict[str, Case] = {
     "a message": frames(lambda n: [frame(2, b"a" * 200 * n)]),
     "a message that drips": frames(lambda n: drip(frame(2, b"a" * 10 * n))),
     "text that drips": frames(lambda n: drip(frame(1, "€".encode() * 10 * n))),
-    "TLS records": function("whorl.net.tls_records", "split_records", lambda n: b"", lambda n: b"\x17\3\3\0\1a" * n, int),
+    "TLS records": function(
+        "whorl.net.tls_records", "split_records", lambda n: b"", lambda n: b"\x17\3\3\0\1a" * n, int
+    ),
     "TLS records behind a part": function(
         "whorl.net.tls_records", "split_records", lambda n: b"\x17\3", lambda n: b"\3\0\1a" + b"\x17\3\3\0\1a" * n, int
     ),
