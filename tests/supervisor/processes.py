@@ -25,6 +25,13 @@ def children(process: Process) -> set[int]:
     return found
 
 
+def all_children(process: Process, count: int) -> set[int]:
+    """So many child processes. A preloaded worker becomes one of them a moment after it is ready, when the process that
+    forked it for the fork server has ended."""
+    until(lambda: len(children(process)) == count, lambda: children(process))
+    return children(process)
+
+
 def alive(pid: int) -> bool:
     """Whether a process exists and is not a zombie."""
     try:

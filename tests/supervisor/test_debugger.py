@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.harness import read_response, serve
-from tests.supervisor.processes import children, lines, send
+from tests.supervisor.processes import all_children, children, lines, send
 
 APP = "tests.supervisor.apps:app"
 HEALTHCHECK_SECONDS = 0.3
@@ -15,12 +15,13 @@ HEALTHCHECK_SECONDS = 0.3
 
 @pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 2, "preload": True}, {"reload": True}])
 def test_breakpoint(options: dict[str, object], loop_name: str, tmp_path: object) -> None:
+    kind = next(iter(options))
     if "workers" in options:
         options = {**options, "timeout_worker_healthcheck": HEALTHCHECK_SECONDS}
     else:
         options = {**options, "reload_dir": tmp_path}
     with serve(APP, stdin=subprocess.PIPE, loop=loop_name, **options) as server:
-        before = children(server)
+        before = all_children(server, {"workers": 2, "reload": 1}[kind] + bool(options.get("preload")))
         stdin = server.popen.stdin
         assert stdin is not None
         with send(server, "/?debug=1") as client, stdin:

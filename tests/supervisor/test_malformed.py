@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import serve
 from tests.supervisor.load import Load
-from tests.supervisor.processes import alive, ask, children, lines, until, wait_for
+from tests.supervisor.processes import alive, all_children, ask, children, lines, until, wait_for
 
 APP = "tests.supervisor.apps:app"
 
@@ -17,7 +17,7 @@ APP = "tests.supervisor.apps:app"
 @pytest.mark.parametrize("preload", [False, True])
 def test_that_worker_is_replaced_and_no_request_is_lost(preload: bool) -> None:
     with serve(APP, workers=2, preload=preload, access_log=False) as server:
-        before = children(server)
+        before = all_children(server, 3 if preload else 2)
         with Load(server) as load:
             victim = ask(server, "/?channel=5")
             wait_for(server, "sent a malformed message: b'5'")
