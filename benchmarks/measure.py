@@ -24,7 +24,7 @@ from benchmarks.fault import Fault
 from benchmarks.process import Server, running
 from benchmarks.rows import Load, Profile, Row
 from benchmarks.sample import Sample
-from benchmarks.shakers import shake_hands
+from benchmarks.shakers import handshake_in_memory
 from benchmarks.talkers import Talkers
 
 __all__ = ["measure", "measure_fresh"]
@@ -89,7 +89,7 @@ def at_half(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
 def handshakes(server: Server, row: Row, terms: Terms, size_bytes: int) -> Sample:
     """Clients that connect anew for each request."""
     begun, before = time.monotonic(), cpu_seconds(server.pid)
-    answered = shake_hands(server, row, terms.seconds)
+    answered = handshake_in_memory(server, row, terms.seconds)
     used, seconds = cpu_seconds(server.pid) - before, time.monotonic() - begun
     return Sample(used * 1e6 / answered, answered / seconds)
 

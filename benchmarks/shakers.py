@@ -17,14 +17,14 @@ from benchmarks.fault import Fault
 from benchmarks.process import Server
 from benchmarks.rows import Load, Row
 
-__all__ = ["Shaker", "shake_hands"]
+__all__ = ["Shaker", "handshake_in_memory"]
 
 TIMEOUT_SECONDS = 10.0
 READ_BYTES = 64 * 1024
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
-def shake_hands(server: Server, row: Row, seconds: float) -> int:
+def handshake_in_memory(server: Server, row: Row, seconds: float) -> int:
     """Have the row's clients connect, ask and leave until the time is over.
 
     Returns:

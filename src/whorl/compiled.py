@@ -32,7 +32,6 @@ HOT_MODULES: Final = (
     "whorl.connection.http1",
     "whorl.connection.http1_state",
     "whorl.connection.limits",
-    "whorl.connection.listener_policy",
     "whorl.connection.tls_transport",
     "whorl.http.default_fields",
     "whorl.http.encoder",

@@ -28,7 +28,7 @@ if sys.platform == "linux":
     from benchmarks.report import report
     from benchmarks.rows import BY_NAME, FILE_LARGE, FILE_SMALL, ROWS, TLS_ROWS, Profile, choose
     from benchmarks.sample import Results, Sample
-    from benchmarks.shakers import Shaker, shake_hands
+    from benchmarks.shakers import Shaker, handshake_in_memory
     from benchmarks.workers import ONE, OWN, SHARED, Found
     from benchmarks.workers import report as report_of_workers
 
@@ -66,7 +66,7 @@ def test_whorl_answers_every_row_of_tls_rightly(tls_server: Server) -> None:
 
 @pytest.mark.parametrize("name", ["tls_full", "tls_resume"])
 def test_connections_are_made_anew(tls_server: Server, name: str) -> None:
-    assert shake_hands(tls_server, replace(BY_NAME[name], connections=2), 0.2)
+    assert handshake_in_memory(tls_server, replace(BY_NAME[name], connections=2), 0.2)
 
 
 def test_a_full_handshake_resumes_no_session(tls_server: Server) -> None:

@@ -16,7 +16,7 @@ from tests.fuzzing import run
 from tests.http1.corpus import FRAGMENTS, SEEDS, Edit, spoil
 from tests.http1.differences import unexplained
 from tests.http1.vectors import drip, play, same
-from whorl.wire.http1.fields import REMEMBERED_LINES, FieldLineCache
+from whorl.wire.http1.fields import MAX_CACHED_LINES, FieldLineCache
 from whorl.wire.http1.head import HeadLimits
 
 # Two sets of limits: the ones in use, and ones that a short input can pass.
@@ -60,7 +60,7 @@ def fault(octets: bytes, lines: FieldLineCache) -> str:
             dripped = play(drip(octets), limits, lines, asks=2)
             if not same(dripped, whole):
                 return f"byte by byte with {limits}: {dripped} instead of {whole}"
-        if len(lines.known) > REMEMBERED_LINES:
+        if len(lines.known) > MAX_CACHED_LINES:
             return f"{len(lines.known)} lines are remembered"
         return "; ".join(unexplained(octets))
     except Exception as error:  # what a fuzzer is for: every one of them is a finding

@@ -358,9 +358,9 @@ class TestThroughLogging:
         configure(stream, Settings(use_colors=True))
         line(log)
         loop.turn()
-        plain, coloured = stream.getvalue().splitlines()
+        plain, colored = stream.getvalue().splitlines()
         assert "\x1b" not in plain
-        assert "\x1b[32m200\x1b[0m" in coloured
+        assert "\x1b[32m200\x1b[0m" in colored
 
 
 def drop(record: logging.LogRecord) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from whorl.asgi.lifespan import Lifespan
 from whorl.errors import StartError
-from whorl.observe.failures import application_failed, bug, describe, their_frames
+from whorl.observe.failures import app_traceback, application_failed, describe, log_internal_error
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_application_s_failure(logger: logging.Logger, caplog: pytest.LogCap
 
 
 def test_our_own(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
-    bug(logger, LookupError("gone"))
+    log_internal_error(logger, LookupError("gone"))
     assert "this is a bug of Whorl" in caplog.records[0].getMessage()
     assert caplog.text.rstrip().endswith("LookupError: gone")
 
@@ -47,7 +47,7 @@ def test_our_frames_on_top_are_left_out(caplog: pytest.LogCaptureFixture) -> Non
     assert error is not None
     assert error.__traceback__ is not None
     assert error.__traceback__.tb_frame.f_globals["__name__"].startswith("whorl.")
-    frames = their_frames(error)
+    frames = app_traceback(error)
     assert frames is not None
     assert frames.tb_frame.f_code.co_name == "app"
     assert "lifespan.py" not in caplog.text
@@ -60,14 +60,14 @@ def test_import_machinery_is_left_out(tmp_path: Path, monkeypatch: pytest.Monkey
         importlib.import_module("raises_on_import")
     assert caught.value.__traceback__ is not None
     caught.value.__traceback__ = caught.value.__traceback__.tb_next  # this test's own frame
-    frames = their_frames(caught.value)
+    frames = app_traceback(caught.value)
     assert frames is not None
     assert frames.tb_frame.f_globals["__name__"] == "raises_on_import"
     sys.modules.pop("raises_on_import", None)
 
 
 def test_an_error_that_none_of_their_code_raised_has_no_frames() -> None:
-    assert their_frames(LookupError()) is None
+    assert app_traceback(LookupError()) is None
 
 
 @pytest.mark.parametrize(

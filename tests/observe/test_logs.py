@@ -287,7 +287,7 @@ format = %(name)s|%(message)s
     def test_our_formatters_can_be_named(self, streams: Streams) -> None:
         own = {
             "version": 1,
-            "formatters": {"line": {"()": "whorl.observe.logs.LineFormatter", "colours": False}},
+            "formatters": {"line": {"()": "whorl.observe.logs.LineFormatter", "colors": False}},
             "handlers": {"err": {"class": "logging.StreamHandler", "formatter": "line"}},
             "loggers": {"whorl.error": {"handlers": ["err"], "propagate": False}},
         }

@@ -198,8 +198,8 @@ class TestContextFactory:
             return context
 
         contexts = make_contexts(Config("a:b", **certificate, ssl_context_factory=factory))
-        assert contexts.first.maximum_version is ssl.TLSVersion.TLSv1_2
-        assert contexts.certificates[contexts.first].names == ("localhost", "127.0.0.1")
+        assert contexts.default.maximum_version is ssl.TLSVersion.TLSv1_2
+        assert contexts.certificates[contexts.default].names == ("localhost", "127.0.0.1")
 
     def test_is_served(self, loop_name: str, authority: Authority, certificate: dict[str, Any]) -> None:
         named = "tests.tls.client:no_newer_than_1_2"

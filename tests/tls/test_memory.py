@@ -170,7 +170,7 @@ class Pair:
         self.tls.data_received(data)
         assert self.memory.is_empty()
 
-    def shake_hands(self) -> bytes:
+    def handshake_in_memory(self) -> bytes:
         """Go as far as the client can; returns the last words of its side, which the server has not heard."""
         while True:
             try:
@@ -182,7 +182,7 @@ class Pair:
                 return self._to_server.read()
 
     def open(self) -> None:
-        last = self.shake_hands()
+        last = self.handshake_in_memory()
         if last:
             self.receive(last)
             self._to_client.write(self.wire.take())
@@ -283,7 +283,7 @@ def test_an_end_with_the_last_words(pair: Pair) -> None:
 def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(authority: Authority) -> None:
     pair = Pair(authority)
     pair.above.answer = b"answer"
-    last = pair.shake_hands()
+    last = pair.handshake_in_memory()
     pair.receive(last + pair.say(b"question"))
     assert pair.above.told == [b"question"]
     assert len(pair.wire.written) == 2  # the tickets before it: they leave before anybody else is called
@@ -294,7 +294,7 @@ def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(authorit
 
 def test_a_handshake_without_a_request_ends_with_tickets(authority: Authority) -> None:
     pair = Pair(authority)
-    pair.receive(pair.shake_hands())
+    pair.receive(pair.handshake_in_memory())
     assert len(pair.wire.written) == 1
 
 
@@ -361,7 +361,7 @@ def together(authority: Authority) -> tuple[Pair, Pair]:
 def test_connections_of_a_server_do_not_meet(authority: Authority) -> None:
     """Their handshakes and records come in turns, and each hears its own."""
     pairs = together(authority)
-    lasts = [pair.shake_hands() for pair in pairs]
+    lasts = [pair.handshake_in_memory() for pair in pairs]
     for pair, last in zip(pairs, lasts, strict=True):
         pair.receive(last)
         pair.hear(0)
@@ -387,7 +387,7 @@ def test_one_that_fails_leaves_nothing_to_the_others(authority: Authority, stage
                 damaged.client.do_handshake()
             wire = damaged.unsent()
         elif stage == "end of handshake":
-            wire = damaged.shake_hands() + damaged.say(b"question")
+            wire = damaged.handshake_in_memory() + damaged.say(b"question")
         else:
             damaged.open()
             wire = damaged.say(b"a" * 100) + damaged.say(b"b" * 100)

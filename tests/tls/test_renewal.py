@@ -127,7 +127,7 @@ class TestWhatIsWrong:
         before = certificates.contexts
         spoil(paths, authority)
         for _ in range(4):  # at the second look they are at rest, and then no more is said
-            certificates.look()
+            certificates.reload_if_changed()
         (told,) = [record.getMessage() for record in caplog.records]
         assert told.startswith("TLS certificates stay as they were: ")
         assert words in told
@@ -135,8 +135,8 @@ class TestWhatIsWrong:
         assert certificates.contexts is before
         authority.issue("localhost", to="good")
         caplog.set_level(logging.INFO)
-        certificates.look()
-        certificates.look()
+        certificates.reload_if_changed()
+        certificates.reload_if_changed()
         assert certificates.contexts is not before
         assert caplog.records[-1].getMessage() == "TLS certificates were loaded anew"
 

@@ -231,7 +231,7 @@ def test_a_second_ctrl_c_leaves_at_once(serve_there: Serve, loop_name: str) -> N
         assert b"began" in client.recv(1000)
         server.signal(signal.SIGINT)
         server.wait_for_line("draining")
-        server.signal(signal.SIGINT)
+        server.signal_again(signal.SIGINT)
         assert server.wait() == 0
 
 

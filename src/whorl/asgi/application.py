@@ -23,7 +23,7 @@ from typing import Any, Literal, NoReturn
 from whorl.asgi.interface import Interface, adapt, check, detect, looks_like_factory, takes
 from whorl.asgi.types import ASGIApp
 from whorl.errors import StartError, WhorlError
-from whorl.observe.failures import describe, log_theirs, their_frames
+from whorl.observe.failures import app_traceback, describe, log_app_error
 from whorl.observe.logs import ERROR_LOGGER
 
 __all__ = ["Application", "import_target", "load"]
@@ -115,7 +115,7 @@ def _import_module(name: str, directory: str, target: str) -> ModuleType:
         # The module that was asked for is missing if the missing one is it, or a package that it is in, and none of
         # their code has run: a module may as well fail to import one of its own name.
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if missing is None or not f"{name}.".startswith(f"{missing}.") or their_frames(error) is not None:
+        if missing is None or not f"{name}.".startswith(f"{missing}.") or app_traceback(error) is not None:
             _blame(error, f'"{target}" raised while it was imported')
         raise StartError(_missing(missing, directory, target)) from None
 
@@ -158,7 +158,7 @@ async def _make(factory: object, subject: str) -> object:
 
 def _blame(error: Exception, sentence: str) -> NoReturn:
     """It is the application's fault: its traceback goes to the log, once, and the start fails."""
-    log_theirs(logging.getLogger(ERROR_LOGGER), error, sentence)
+    log_app_error(logging.getLogger(ERROR_LOGGER), error, sentence)
     raise StartError(f"{sentence}: {describe(error)}") from error
 
 

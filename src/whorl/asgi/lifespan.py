@@ -27,7 +27,7 @@ from whorl.asgi.coroutines import is_of_application
 from whorl.asgi.lifespan_support import Verdict, judge
 from whorl.asgi.types import ASGIApp, Message, Scope
 from whorl.errors import StartError
-from whorl.observe.failures import describe, log_theirs
+from whorl.observe.failures import describe, log_app_error
 from whorl.observe.logs import ERROR_LOGGER
 
 __all__ = ["Lifespan"]
@@ -135,7 +135,7 @@ class Lifespan:
         finally:
             await self._end(task)
         if self._error is not None:
-            log_theirs(self._logger, self._error, "the application failed in its shutdown")
+            log_app_error(self._logger, self._error, "the application failed in its shutdown")
         elif self._phase is Phase.FAILED:
             self._logger.error("the application failed in its shutdown: %s", self._reason or "it gave no reason")
         return self._error is None and self._phase is not Phase.FAILED
@@ -152,7 +152,7 @@ class Lifespan:
             self._error = error
             if self._phase is Phase.STARTED:
                 sentence = "the application's lifespan failed while it served: it cannot be told of the shutdown"
-                log_theirs(self._logger, error, sentence)
+                log_app_error(self._logger, error, sentence)
 
     async def _receive(self) -> Message:
         if self._phase is Phase.CALLED:
@@ -195,7 +195,7 @@ class Lifespan:
         self._phase = Phase.ABSENT
         if verdict is Verdict.DOUBT and error is not None:
             sentence = "the application failed when it was asked to start; the server goes on as if it had no lifespan"
-            log_theirs(self._logger, error, f"{sentence} (--lifespan off or on settles it)", logging.WARNING)
+            log_app_error(self._logger, error, f"{sentence} (--lifespan off or on settles it)", logging.WARNING)
         else:
             self._logger.info("the application has no lifespan")
             self._logger.debug("it turned the lifespan down: %s", said)
@@ -203,7 +203,7 @@ class Lifespan:
     def _fail(self, sentence: str) -> NoReturn:
         """Give up the start. What takes more than a line to say goes to the log, once."""
         if self._error is not None:
-            log_theirs(self._logger, self._error, "the application failed to start")
+            log_app_error(self._logger, self._error, "the application failed to start")
         elif "\n" in self._reason:
             self._logger.error("the application failed to start:\n%s", self._reason)
         raise StartError(sentence) from self._error

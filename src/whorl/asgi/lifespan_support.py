@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from whorl.observe.failures import their_frames
-from whorl.observe.quoting import text_of
+from whorl.observe.escaping import text_of
+from whorl.observe.failures import app_traceback
 
 __all__ = ["Verdict", "judge"]
 
@@ -58,7 +58,7 @@ def judge(error: BaseException, told: bool) -> Verdict:
         return Verdict.FAILURE
     if "lifespan" in text_of(error) or missed in SCOPE_KEYS:
         return Verdict.REFUSAL
-    if their_frames(error) is None:
+    if app_traceback(error) is None:
         return Verdict.DOUBT
     if not _had_lifespan(error):
         return Verdict.FAILURE
@@ -67,7 +67,7 @@ def judge(error: BaseException, told: bool) -> Verdict:
 
 def _had_lifespan(error: BaseException) -> bool:
     """Whether the function that raised had the scope or a message of it in hand: as a local, or an attribute of one."""
-    traceback = their_frames(error)
+    traceback = app_traceback(error)
     if traceback is None:
         return False
     while traceback.tb_next is not None:

@@ -90,7 +90,7 @@ RELATIONS: Final = (
     ),
     Relation(
         ("ssl_self_signed", "ssl_certfile", "tls"),
-        lambda made_up, certfile, tables: not made_up or (certfile is None and not tables),
+        lambda self_signed, certfile, tables: not self_signed or (certfile is None and not tables),
         "{0} makes up a certificate, but there is one: leave out {0}, or {1} and {2}",
     ),
     Relation(

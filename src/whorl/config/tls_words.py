@@ -13,7 +13,7 @@ from typing import Any, Final
 from whorl.config.kind import Kind
 from whorl.config.words import File
 
-__all__ = ["CertificateTables", "ContextFactory", "Secret", "TableOfCertificate"]
+__all__ = ["CertificateFiles", "CertificateTables", "ContextFactory", "Secret"]
 
 HIDDEN: Final = "(hidden)"
 
@@ -38,7 +38,7 @@ class Secret(Kind[str]):
 
 
 @dataclass(frozen=True, slots=True)
-class TableOfCertificate:
+class CertificateFiles:
     """One certificate of several.
 
     Args:
@@ -52,26 +52,26 @@ class TableOfCertificate:
     keyfile_password: str | None = None
 
     def __repr__(self) -> str:
-        return f"TableOfCertificate({shown(self)!r})"
+        return f"CertificateFiles({shown(self)!r})"
 
 
-KEYS: Final = tuple(described.name for described in fields(TableOfCertificate))
+KEYS: Final = tuple(described.name for described in fields(CertificateFiles))
 
 
-class CertificateTables(Kind[tuple[TableOfCertificate, ...]]):
+class CertificateTables(Kind[tuple[CertificateFiles, ...]]):
     """Certificates: tables in a file, dictionaries from Python, "certfile=a.pem,keyfile=b.pem" as text; in an
     environment variable one on each line."""
 
-    def read(self, raw: object) -> tuple[TableOfCertificate, ...]:
+    def read(self, raw: object) -> tuple[CertificateFiles, ...]:
         if isinstance(raw, str):
             return tuple(self.table(line) for line in raw.splitlines() if line.strip())
         if isinstance(raw, Iterable) and not isinstance(raw, (bytes, Mapping)):
             return tuple(self.table(item) for item in raw)
         raise ValueError(f"must be {self.accepts()}")
 
-    def table(self, item: object) -> TableOfCertificate:
+    def table(self, item: object) -> CertificateFiles:
         """One certificate."""
-        if isinstance(item, TableOfCertificate):
+        if isinstance(item, CertificateFiles):
             return item
         if isinstance(item, str):
             item = {name.strip(): value for name, _, value in (part.partition("=") for part in item.split(","))}
@@ -86,12 +86,12 @@ class CertificateTables(Kind[tuple[TableOfCertificate, ...]]):
                 values[name] = (Secret() if name == "keyfile_password" else File()).read(value)
             except ValueError as error:
                 raise ValueError(f"has a {name} that {error}") from None
-        return TableOfCertificate(**values)
+        return CertificateFiles(**values)
 
     def accepts(self) -> str:
         return f"certificates with {', '.join(KEYS[:-1])} and {KEYS[-1]}, such as certfile=a.pem,keyfile=b.pem"
 
-    def show(self, value: tuple[TableOfCertificate, ...]) -> str:
+    def show(self, value: tuple[CertificateFiles, ...]) -> str:
         return "\n".join(shown(table) for table in value)
 
     @property
@@ -103,7 +103,7 @@ class CertificateTables(Kind[tuple[TableOfCertificate, ...]]):
         return True
 
 
-def shown(table: TableOfCertificate) -> str:
+def shown(table: CertificateFiles) -> str:
     """A certificate's table as text, without its password."""
     words = {"certfile": table.certfile, "keyfile": table.keyfile}
     words["keyfile_password"] = HIDDEN if table.keyfile_password else None

@@ -15,7 +15,7 @@ from whorl.connection.context import ServerContext
 from whorl.connection.listener_policy import ListenerPolicy
 from whorl.http.error import HttpError
 from whorl.http.request import NEEDS_INSPECTION, Request
-from whorl.observe.quoting import quote_text
+from whorl.observe.escaping import escape_text
 from whorl.wire.websocket.handshake import Handshake
 
 __all__ = ["RequestCarrier", "admit", "body_too_large", "log_error"]
@@ -93,7 +93,7 @@ def log_error(
     """
     app_context = context.app_context
     label, status, log = client.client_label, error.status, app_context.access_log
-    app_context.logger.debug("%s was refused with %d: %s", quote_text(label) or "a client", status, error.reason)
+    app_context.logger.debug("%s was refused with %d: %s", escape_text(label) or "a client", status, error.reason)
     if exchange is not None:
         exchange.status, exchange.content_bytes = status, content_bytes
     elif log is None:

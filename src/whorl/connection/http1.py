@@ -44,7 +44,7 @@ from whorl.http.request import Request
 from whorl.net.io_batch import MIN_BATCH_SIZE
 from whorl.net.sendfile import send_file
 from whorl.net.write_buffer import INLINE_CHUNK_MAX_BYTES, NO_COPY_MIN_BYTES, WriteBuffer
-from whorl.observe.failures import bug
+from whorl.observe.failures import log_internal_error
 from whorl.platform import peer_has_ended, peer_is_gone
 from whorl.wire.http1.head import CLOSE, HTTP_1_0, UPGRADE
 from whorl.wire.http1.reader import RequestReader
@@ -688,7 +688,7 @@ class Http1Connection(asyncio.Protocol):
         if isinstance(error, HttpError):
             self.refuse(error)
             return
-        bug(self.context.app_context.logger, error)
+        log_internal_error(self.context.app_context.logger, error)
         session = self.websocket
         if self.phase is not UPGRADED or session is None or not session.reading_failed(error):
             self.reset()

@@ -25,7 +25,7 @@ from whorl.http.error import HttpError
 from whorl.net.io_batch import MAX_BATCHED_BYTES
 from whorl.net.read_size import limit_read_size
 from whorl.net.tls_records import HEADER_BYTES, RECORD_BYTES, split_records
-from whorl.observe.failures import bug
+from whorl.observe.failures import log_internal_error
 from whorl.tls.certificates import Certificates
 from whorl.tls.contexts import Contexts
 from whorl.tls.scope_extension import tls_facts
@@ -236,7 +236,7 @@ class TlsTransport(asyncio.Protocol):
         """Create OpenSSL's state. A connection that has sent nothing does not have it yet."""
         self._state = HANDSHAKING
         self._contexts = self._certificates.contexts
-        self._ssl = self._contexts.first.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._ssl = self._contexts.default.wrap_bio(self._incoming, self._outgoing, server_side=True)
         # `SSLObject` forwards `read` and `write` to its C object: to call that saves two calls per request.
         self._sslobj: Any = getattr(self._ssl, "_sslobj", self._ssl)
 
@@ -395,7 +395,7 @@ class TlsTransport(asyncio.Protocol):
             elif rest and not self._write_paused:
                 self._encrypt_pending()
         except Exception as error:
-            bug(self._connection.context.app_context.logger, error)
+            log_internal_error(self._connection.context.app_context.logger, error)
             self.abort()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -512,7 +512,7 @@ class TlsTransport(asyncio.Protocol):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "sslcontext":
-            return self._certificates.contexts.first
+            return self._certificates.contexts.default
         if name == "ssl_object":
             return self._ssl if OPEN <= self._state < CLOSED else default
         return self._transport.get_extra_info(name, default)

@@ -15,7 +15,7 @@ from typing import Final
 
 from whorl.net.io_batch import IoBatch
 from whorl.net.read_size import limit_read_size
-from whorl.observe.failures import bug
+from whorl.observe.failures import log_internal_error
 from whorl.platform import has_forked, reset_on_close
 
 __all__ = ["INLINE_CHUNK_MAX_BYTES", "NO_COPY_MIN_BYTES", "FlushScheduler", "WriteBuffer"]
@@ -164,7 +164,7 @@ class WriteBuffer:
             try:
                 self.transport.write(data)
             except Exception as error:  # of this transport; the others of the batch must not suffer
-                bug(self._logger, error)
+                log_internal_error(self._logger, error)
                 self.reset()
 
     def is_closing(self) -> bool:

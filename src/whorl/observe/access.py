@@ -5,7 +5,7 @@
     2026-11-23 08:51:58 127.0.0.1:51234 "%16%03%01%02%00" 400 52 0.0ms
 
 That is: when it ended, client, request line, status, bytes of content sent, and the time from the request's head to
-the response's end. What came from the wire is quoted (`whorl.observe.quoting`); an unknown client is a dash. Of a
+the response's end. What came from the wire is quoted (`whorl.observe.escaping`); an unknown client is a dash. Of a
 request that was refused before it had a head, the line is there as it came, without a duration.
 
 A trip through `logging` costs more than the rest of a request. While `whorl.access` has the one handler that we gave
@@ -26,6 +26,7 @@ from enum import Enum
 from time import localtime, strftime, time
 
 from whorl.observe.colors import paint_status
+from whorl.observe.escaping import PLAIN, escape_bytes, escape_text
 from whorl.observe.logs import (
     ACCESS_LINE,
     ACCESS_LOGGER,
@@ -35,7 +36,6 @@ from whorl.observe.logs import (
     LineHandler,
     LogSettings,
 )
-from whorl.observe.quoting import PLAIN, quote_octets, quote_text
 
 __all__ = ["AccessLog", "create"]
 
@@ -45,7 +45,7 @@ WORD_LIMIT_CHARACTERS = 64
 """The longest that is remembered. A client may send a method as long as the request line may be."""
 
 
-class Route(Enum):
+class LogPath(Enum):
     """Which way a line goes."""
 
     DIRECT = "formatted here and written to our handler's stream"
@@ -63,7 +63,7 @@ class AccessLog:
 
     __slots__ = (
         "_broken",
-        "_colours",
+        "_colors",
         "_context",
         "_handler",
         "_lines",
@@ -80,7 +80,7 @@ class AccessLog:
         self._logger = logger
         self._handler: LineHandler | None = None
         self._broken: LineHandler | None = None
-        self._colours = False
+        self._colors = False
         self._context = Context()  # a flush must not keep the context of the request that happened to come first
         self._lines: list[str] = []
         self._second = -1
@@ -104,9 +104,9 @@ class AccessLog:
         """
         lines = self._lines
         if not lines:
-            route = self._choose_route()
-            if route is not Route.DIRECT:
-                if route is Route.RECORDS:
+            path = self._choose_path()
+            if path is not LogPath.DIRECT:
+                if path is LogPath.RECORDS:
                     self._log_record(client, method, target, version, status, body_bytes, milliseconds)
                 return
             self._loop.call_soon(self.flush, context=self._context)
@@ -117,7 +117,7 @@ class AccessLog:
         words = self._words
         client = words.get(client) or self._remember(client)
         method = words.get(method) or self._remember(method)
-        text = quote_octets(target) if target.translate(None, PLAIN) else target.decode()
+        text = escape_bytes(target) if target.translate(None, PLAIN) else target.decode()
         code = self._statuses.get(status) or self._remember_status(status)
         # The same line as ACCESS_LINE makes.
         lines.append(
@@ -133,17 +133,17 @@ class AccessLog:
             status: the status code of the refusal.
             body_bytes: bytes of content that were sent.
         """
-        if self._choose_route() is Route.SILENT:
+        if self._choose_path() is LogPath.SILENT:
             return
         self.flush()  # what came earlier stands earlier
-        parts = [quote_octets(part) for part in line.split(b" ")]
+        parts = [escape_bytes(part) for part in line.split(b" ")]
         if len(parts) == 3 and all(parts):
             method, target, protocol = parts
             self._record(
                 client, " ".join(parts), method, target, protocol.removeprefix("HTTP/"), status, body_bytes, 0.0
             )
         else:  # one word, whatever it holds: whoever splits the log at its spaces must find the status in its place
-            text = quote_octets(line) or "-"
+            text = escape_bytes(line) or "-"
             self._record(client, text, "-", text, "-", status, body_bytes, 0.0)
 
     def flush(self) -> None:
@@ -165,30 +165,30 @@ class AccessLog:
         finally:
             handler.release()
 
-    def _choose_route(self) -> Route:
+    def _choose_path(self) -> LogPath:
         """Asked once for the lines of a turn, and for each line that does not go directly."""
         logger = self._logger
         if not logger.isEnabledFor(logging.INFO):
-            return Route.SILENT
+            return LogPath.SILENT
         handlers = logger.handlers
         if len(handlers) != 1 or logger.propagate or logger.filters:
-            return Route.RECORDS
+            return LogPath.RECORDS
         handler = handlers[0]
         if type(handler) is not LineHandler or handler.level > logging.INFO or handler.filters:
-            return Route.RECORDS
+            return LogPath.RECORDS
         formatter = handler.formatter
         if type(formatter) is not AccessFormatter:
-            return Route.RECORDS
-        if handler is not self._handler or formatter.colours is not self._colours:
+            return LogPath.RECORDS
+        if handler is not self._handler or formatter.colors is not self._colors:
             self._handler = handler
-            self._colours = formatter.colours
+            self._colors = formatter.colors
             self._statuses.clear()
-        return Route.DIRECT if handler is not self._broken else Route.SILENT
+        return LogPath.DIRECT if handler is not self._broken else LogPath.SILENT
 
     def _log_record(
         self, client: str, method: str, target: bytes, version: str, status: int, body_bytes: int, milliseconds: float
     ) -> None:
-        method, text = quote_text(method), quote_octets(target)
+        method, text = escape_text(method), escape_bytes(target)
         line = f"{method} {text} HTTP/{version}"
         self._record(client, line, method, text, version, status, body_bytes, milliseconds)
 
@@ -204,7 +204,7 @@ class AccessLog:
         milliseconds: float,
     ) -> None:
         """Everything but the client is quoted."""
-        client = quote_text(client) or "-"
+        client = escape_text(client) or "-"
         fields = {
             "client": client,
             "method": method,
@@ -217,7 +217,7 @@ class AccessLog:
         self._logger.info(ACCESS_LINE, client, line, status, body_bytes, milliseconds, extra=fields)
 
     def _remember(self, word: str) -> str:
-        quoted = quote_text(word) or "-"
+        quoted = escape_text(word) or "-"
         if len(word) <= WORD_LIMIT_CHARACTERS:
             if len(self._words) >= WORDS_LIMIT:
                 self._words.clear()
@@ -225,7 +225,7 @@ class AccessLog:
         return quoted
 
     def _remember_status(self, status: int) -> str:
-        text = self._statuses[status] = paint_status(status) if self._colours else str(status)
+        text = self._statuses[status] = paint_status(status) if self._colors else str(status)
         return text
 
 

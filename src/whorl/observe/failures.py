@@ -1,7 +1,7 @@
 """Failures of code, told once each: the application's, with a traceback that begins in the application, and our own,
 named as such.
 
-`asgi` calls `application_failed` for a request, and uses `their_frames` and `describe` where an application fails to
+`asgi` calls `application_failed` for a request, and uses `app_traceback` and `describe` where an application fails to
 load or to start. Whoever catches what nobody expected calls `bug`. What a peer did wrong is not told here: it is
 answered and counted.
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 from types import TracebackType
 
+from whorl.observe.escaping import escape_bytes, escape_text, text_of
 from whorl.observe.logs import keep_enabled
-from whorl.observe.quoting import quote_octets, quote_text, text_of
 
-__all__ = ["application_failed", "bug", "describe", "log_theirs", "their_frames"]
+__all__ = ["app_traceback", "application_failed", "describe", "log_app_error", "log_internal_error"]
 
-ABOVE_THEM = frozenset({"whorl", "importlib", "_frozen_importlib", "_frozen_importlib_external"})
+SERVER_PACKAGES = frozenset({"whorl", "importlib", "_frozen_importlib", "_frozen_importlib_external"})
 """The packages that stand between the event loop and the application's first line."""
 
 
@@ -29,10 +29,10 @@ def application_failed(logger: logging.Logger, error: BaseException, method: str
         method: the request's method.
         target: the request's target, as it came.
     """
-    log_theirs(logger, error, f'the application failed on "{quote_text(method)} {quote_octets(target)}"')
+    log_app_error(logger, error, f'the application failed on "{escape_text(method)} {escape_bytes(target)}"')
 
 
-def bug(logger: logging.Logger, error: BaseException) -> None:
+def log_internal_error(logger: logging.Logger, error: BaseException) -> None:
     """Log an error that only a mistake in Whorl can cause, or the lack of memory, with the whole traceback."""
     if isinstance(error, MemoryError):
         sentence = "the process is out of memory: the connection that needed more is closed"
@@ -41,18 +41,18 @@ def bug(logger: logging.Logger, error: BaseException) -> None:
     logger.error(sentence, exc_info=error)
 
 
-def log_theirs(logger: logging.Logger, error: BaseException, sentence: str, level: int = logging.ERROR) -> None:
+def log_app_error(logger: logging.Logger, error: BaseException, sentence: str, level: int = logging.ERROR) -> None:
     """Log a sentence and below it the application's error, without our frames on top."""
     keep_enabled()  # the application may have configured logging just now
-    logger.log(level, "%s", sentence, exc_info=(type(error), error, their_frames(error)))
+    logger.log(level, "%s", sentence, exc_info=(type(error), error, app_traceback(error)))
 
 
-def their_frames(error: BaseException) -> TracebackType | None:
+def app_traceback(error: BaseException) -> TracebackType | None:
     """The error's traceback from the first frame that is not ours; None when no code of theirs ran."""
     traceback = error.__traceback__
     while traceback is not None:
         module = traceback.tb_frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in ABOVE_THEM:
+        if module.partition(".")[0] not in SERVER_PACKAGES:
             break
         traceback = traceback.tb_next
     return traceback

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from whorl.errors import ConfigError
-from whorl.observe.colors import paint_level, paint_status, wants_colours
-from whorl.observe.quoting import text_of
+from whorl.observe.colors import paint_level, paint_status, wants_colors
+from whorl.observe.escaping import text_of
 
 __all__ = [
     "ACCESS_LINE",
@@ -75,15 +75,15 @@ class LineFormatter(logging.Formatter):
     """Time, level, message. A `log_config` of one's own may name it: `"()": "whorl.observe.logs.LineFormatter"`.
 
     Args:
-        colours: whether the level's word is coloured.
+        colors: whether the level's word is colored.
     """
 
-    def __init__(self, colours: bool = False) -> None:
+    def __init__(self, colors: bool = False) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", TIME_FORMAT)
-        self.colours = colours
+        self.colors = colors
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        if not self.colours:
+        if not self.colors:
             return super().formatMessage(record)
         level = paint_level(record.levelno, f"{record.levelname:<7}")
         return f"{record.asctime} {level} {record.message}"
@@ -93,17 +93,17 @@ class AccessFormatter(logging.Formatter):
     """Time and message: an access line has no level. It may be named in a `log_config` as well.
 
     Args:
-        colours: whether the status is coloured.
+        colors: whether the status is colored.
     """
 
-    def __init__(self, colours: bool = False) -> None:
+    def __init__(self, colors: bool = False) -> None:
         super().__init__("%(asctime)s %(message)s", TIME_FORMAT)
-        self.colours = colours
+        self.colors = colors
 
     def format(self, record: logging.LogRecord) -> str:
         status = getattr(record, "status", None)
         args = record.args
-        if self.colours and isinstance(status, int) and isinstance(args, tuple):
+        if self.colors and isinstance(status, int) and isinstance(args, tuple):
             record = copy.copy(record)  # other handlers see the same record
             record.args = (*args[:STATUS_AT], paint_status(status), *args[STATUS_AT + 1 :])
         return super().format(record)
@@ -122,7 +122,7 @@ def configure(settings: LogSettings) -> None:
     """Set up logging for this process.
 
     Args:
-        settings: `log_level`, `log_config`, `use_colors` and `access_log` of the configuration. Level and colours are
+        settings: `log_level`, `log_config`, `use_colors` and `access_log` of the configuration. Level and colors are
             for our own lines; a `log_config` says its own.
 
     Raises:
@@ -193,7 +193,7 @@ def _install(
     # A program without a console has no stream.
     if stream is not None and not is_closed(stream):
         handler = LineHandler(stream)
-        handler.setFormatter(formatter(wants_colours(stream, settings.use_colors)))
+        handler.setFormatter(formatter(wants_colors(stream, settings.use_colors)))
         logger.addHandler(handler)
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 
-from whorl.observe.failures import bug, describe
+from whorl.observe.failures import describe, log_internal_error
 from whorl.reload.file_filter import FileFilter
 from whorl.reload.polling import poll
 
@@ -77,7 +77,7 @@ class FileWatcher:
             if not self._stop.is_set():
                 self._logger.error("files are no longer watched: %s", error)
         except Exception as error:
-            bug(self._logger, error)
+            log_internal_error(self._logger, error)
         finally:
             self._writer.close()
 

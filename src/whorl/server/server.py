@@ -330,7 +330,7 @@ class Server:
             logs.keep_enabled,
         ]
         if certificates is not None:
-            looks.append(certificates.look)
+            looks.append(certificates.reload_if_changed)
         sweep = Sweep(context, looks)
         try:
             await acceptor.start()

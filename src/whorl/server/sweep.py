@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from whorl.connection.context import ServerContext
-from whorl.observe.failures import bug
+from whorl.observe.failures import log_internal_error
 
 __all__ = ["Sweep"]
 
@@ -66,10 +66,10 @@ class Sweep:
             try:
                 connection.check_deadlines(read_up_to, now)
             except Exception as error:
-                bug(logger, error)
+                log_internal_error(logger, error)
         for check in self._periodic:
             try:
                 check()
             except Exception as error:
-                bug(logger, error)
+                log_internal_error(logger, error)
         self.start()

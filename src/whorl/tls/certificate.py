@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from whorl.config.tls_words import TableOfCertificate
+from whorl.config.tls_words import CertificateFiles
 from whorl.errors import StartError
 
-__all__ = ["Certificate", "examine", "load"]
+__all__ = ["Certificate", "inspect_certificate", "load"]
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL: the dates are compared here, so that the message can name them."""
@@ -36,7 +36,7 @@ class Certificate:
     names: tuple[str, ...]
 
 
-def load(context: ssl.SSLContext, table: TableOfCertificate) -> None:
+def load(context: ssl.SSLContext, table: CertificateFiles) -> None:
     """Give a context a certificate and its key.
 
     Raises:
@@ -94,7 +94,7 @@ def why_not(error: ssl.SSLError, certfile: str, keyfile: str, asked: bool, has_p
     return f"{keyfile} holds no private key that OpenSSL can read: it must be a PEM file with one"
 
 
-def examine(table: TableOfCertificate) -> Certificate:
+def inspect_certificate(table: CertificateFiles) -> Certificate:
     """Find out what a certificate is for, and whether it serves now.
 
     Raises:
@@ -107,10 +107,10 @@ def examine(table: TableOfCertificate) -> Certificate:
     theirs.load_verify_locations(table.certfile)
     theirs.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
     try:
-        shown = shake_hands(ours, theirs)
+        shown = handshake_in_memory(ours, theirs)
     except ssl.SSLError:  # it vouches for itself in no way that OpenSSL accepts, and clients may still do
         theirs.verify_mode = ssl.CERT_NONE
-        shown = shake_hands(ours, theirs)
+        shown = handshake_in_memory(ours, theirs)
     facts = shown.getpeercert() or {}
     check_dates(facts, table.certfile)
     encoded = shown.getpeercert(True)
@@ -118,7 +118,7 @@ def examine(table: TableOfCertificate) -> Certificate:
     return Certificate(ssl.DER_cert_to_PEM_cert(encoded), names_of(facts))
 
 
-def shake_hands(ours: ssl.SSLContext, theirs: ssl.SSLContext) -> ssl.SSLObject:
+def handshake_in_memory(ours: ssl.SSLContext, theirs: ssl.SSLContext) -> ssl.SSLObject:
     """A handshake in memory.
 
     Returns:

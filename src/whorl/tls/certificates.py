@@ -45,7 +45,7 @@ class Certificates:
         self._loaded = self._seen = self._fingerprint()
         self.contexts: Contexts = make_contexts(config)
 
-    def look(self) -> None:
+    def reload_if_changed(self) -> None:
         """Load the files anew if they have changed, and have stopped changing: a certificate and its key are two files,
         and nobody renews both in one moment."""
         found = self._fingerprint()

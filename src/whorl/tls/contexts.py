@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whorl.config import Config
-from whorl.config.tls_words import TableOfCertificate
+from whorl.config.tls_words import CertificateFiles
 from whorl.errors import StartError
-from whorl.tls.certificate import Certificate, check_is_certificate, examine, load
-from whorl.tls.self_signed import made_up
+from whorl.tls.certificate import Certificate, check_is_certificate, inspect_certificate, load
+from whorl.tls.self_signed import self_signed
 
 __all__ = ["PROTOCOLS", "Contexts", "make_contexts"]
 
@@ -28,7 +28,7 @@ PROTOCOLS = ["http/1.1"]
 """What is offered to clients that ask (ALPN, RFC 7301)."""
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-DEMANDS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+VERIFY_MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
 @dataclass(slots=True)
@@ -36,13 +36,13 @@ class Contexts:
     """Contexts that were made together.
 
     Attributes:
-        first: what a handshake begins with, and goes on with for a name that no certificate has.
+        default: what a handshake begins with, and goes on with for a name that no certificate has.
         by_name: the others, by the names of their certificates.
         certificates: the certificate of each, where it is known.
         cipher_numbers: the name of each cipher suite, and its number (IANA).
     """
 
-    first: ssl.SSLContext
+    default: ssl.SSLContext
     by_name: dict[str, ssl.SSLContext] = field(default_factory=dict)
     certificates: dict[ssl.SSLContext, Certificate] = field(default_factory=dict)
     cipher_numbers: dict[str, int] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Contexts:
         for name in certificate.names:
             self.by_name.setdefault(name, context)
 
-    def choose(self, handshake: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+    def select_by_sni(self, handshake: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
         """Show the certificate for the name that a client asks for. OpenSSL calls this."""
         if name is not None:
             name = name.lower()
@@ -76,13 +76,13 @@ def make_contexts(config: Config) -> Contexts:
     with ExitStack() as stack:
         tables = list(config.tls)
         if config.ssl_certfile is not None:
-            tables.insert(0, TableOfCertificate(config.ssl_certfile, config.ssl_keyfile, config.ssl_keyfile_password))
+            tables.insert(0, CertificateFiles(config.ssl_certfile, config.ssl_keyfile, config.ssl_keyfile_password))
         elif config.ssl_self_signed:
-            tables.insert(0, stack.enter_context(made_up(config.host or "::")))
-        certificates = [examine(table) for table in tables]
+            tables.insert(0, stack.enter_context(self_signed(config.host or "::")))
+        certificates = [inspect_certificate(table) for table in tables]
         made = [make_context(config, table) for table in tables]
         if config.ssl_context_factory is not None:
-            first = made_by(config, tables[0] if tables else None)
+            first = from_factory(config, tables[0] if tables else None)
             if config.ssl_certfile is not None:
                 made[0] = first
         else:
@@ -95,11 +95,11 @@ def make_contexts(config: Config) -> Contexts:
             {str(suite["name"]): int(suite["id"]) & 0xFFFF for suite in context.get_ciphers()}
         )
     if len(made) > 1 or (made and made[0] is not first):
-        first.sni_callback = contexts.choose
+        first.sni_callback = contexts.select_by_sni
     return contexts
 
 
-def make_context(config: Config, table: TableOfCertificate) -> ssl.SSLContext:
+def make_context(config: Config, table: CertificateFiles) -> ssl.SSLContext:
     """The usual context, for one certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -115,7 +115,7 @@ def make_context(config: Config, table: TableOfCertificate) -> ssl.SSLContext:
     if config.ssl_ca_certs is not None:
         check_is_certificate(config.ssl_ca_certs)
         context.load_verify_locations(config.ssl_ca_certs)
-    context.verify_mode = DEMANDS[config.ssl_cert_reqs]
+    context.verify_mode = VERIFY_MODES[config.ssl_cert_reqs]
     if config.ssl_keylog is not None:
         try:
             # OpenSSL would create it with the umask's mode, and whoever reads it can decipher the connections.
@@ -126,7 +126,7 @@ def make_context(config: Config, table: TableOfCertificate) -> ssl.SSLContext:
     return context
 
 
-def made_by(config: Config, table: TableOfCertificate | None) -> ssl.SSLContext:
+def from_factory(config: Config, table: CertificateFiles | None) -> ssl.SSLContext:
     """The context that the user's own function makes.
 
     Args:

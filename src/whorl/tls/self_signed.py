@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from whorl.config.tls_words import TableOfCertificate
+from whorl.config.tls_words import CertificateFiles
 from whorl.errors import StartError
 
-__all__ = ["made_up"]
+__all__ = ["self_signed"]
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
 @contextmanager
-def made_up(host: str) -> Iterator[TableOfCertificate]:
+def self_signed(host: str) -> Iterator[CertificateFiles]:
     """A certificate for this machine, in files that are gone when the block ends.
 
     Args:
@@ -39,4 +39,4 @@ def made_up(host: str) -> Iterator[TableOfCertificate]:
     with tempfile.TemporaryDirectory(prefix="whorl-") as directory:
         certfile = Path(directory) / "certificate.pem"
         issued.private_key_and_cert_chain_pem.write_to_path(str(certfile))
-        yield TableOfCertificate(str(certfile))
+        yield CertificateFiles(str(certfile))

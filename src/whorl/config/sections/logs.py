@@ -45,6 +45,6 @@ class LogsSettings:
     use_colors: bool | None = setting(
         "Logs",
         None,
-        OrNone(Flag(), "colours on a terminal", word="auto"),
+        OrNone(Flag(), "colors on a terminal", word="auto"),
         "Colour the log; without either, only on a terminal.",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from whorl.config.kind import OrNone
 from whorl.config.setting import description, setting
-from whorl.config.tls_words import CertificateTables, ContextFactory, Secret, TableOfCertificate
+from whorl.config.tls_words import CertificateFiles, CertificateTables, ContextFactory, Secret
 from whorl.config.words import Choice, File, Flag, Text
 
 __all__ = ["TlsSettings"]
@@ -35,7 +35,7 @@ class TlsSettings:
         OrNone(Secret(), "not encrypted"),
         "The password of the private key. Other users of the machine can read command lines: prefer the variable.",
     )
-    tls: tuple[TableOfCertificate, ...] = setting(
+    tls: tuple[CertificateFiles, ...] = setting(
         "TLS",
         (),
         CertificateTables(),

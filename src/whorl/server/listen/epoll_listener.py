@@ -14,7 +14,7 @@ from typing import Any
 
 from whorl.net.epoll import READABLE, Poller
 from whorl.net.epoll_transport import EpollTransport
-from whorl.observe.failures import bug
+from whorl.observe.failures import log_internal_error
 from whorl.server.exception_handler import DIED_BEFORE
 from whorl.server.listen.loop_listener import PAUSE_SECONDS
 
@@ -106,4 +106,4 @@ def adopt_socket(
         client.close()
     except Exception as error:
         client.close()
-        bug(logger, error)
+        log_internal_error(logger, error)

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from whorl.observe.failures import bug
+from whorl.observe.failures import log_internal_error
 
 __all__ = ["Listener"]
 
@@ -79,7 +79,7 @@ class Listener:
             client.close()
         except Exception as error:
             client.close()
-            bug(self._logger, error)
+            log_internal_error(self._logger, error)
 
     async def _pause(self, error: OSError) -> None:
         """Before the next try: a turn of the loop after a client that left, longer where the system has no room."""

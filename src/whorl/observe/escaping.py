@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from urllib.parse import quote_from_bytes
 
-__all__ = ["PLAIN", "quote_octets", "quote_text", "text_of"]
+__all__ = ["PLAIN", "escape_bytes", "escape_text", "text_of"]
 
 PLAIN = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'"\\')
 """The bytes that stand for themselves. `bytes.translate(None, PLAIN)` is empty when there is nothing to escape."""
@@ -18,16 +18,16 @@ PLAIN = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'"\\')
 PLAIN_TEXT = PLAIN.decode("ascii")
 
 
-def quote_octets(octets: bytes) -> str:
+def escape_bytes(octets: bytes) -> str:
     """The bytes as visible ASCII without a quote, a backslash or a space."""
     if not octets.translate(None, PLAIN):
         return octets.decode("ascii")
     return quote_from_bytes(octets, safe=PLAIN_TEXT)
 
 
-def quote_text(text: str) -> str:
+def escape_text(text: str) -> str:
     """The same for text: what is not ASCII is escaped as its UTF-8."""
-    return quote_octets(text.encode("utf-8", "surrogatepass"))
+    return escape_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def text_of(error: BaseException) -> str:
