@@ -76,7 +76,7 @@ class WebSocketDeadlines:
                 self._connection.disconnect_exchange()
                 self._connection.close()
         elif read_up_to - self._closing_since > CLOSE_REPLY_SECONDS:
-            session.answer_close()
+            session.send_close_reply()
 
     def _check_open(self, read_up_to: float, now: float) -> None:
         connection = self._connection
@@ -90,4 +90,4 @@ class WebSocketDeadlines:
             if connection.reading_paused and peer_acknowledges(connection.fileno(), now - connection.waiting_since):
                 connection.restart_deadline()
             else:
-                self._session.ping_unanswered()
+                self._session.ping_timed_out()
