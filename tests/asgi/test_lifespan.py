@@ -41,7 +41,7 @@ class TestWell:
         async def test() -> None:
             lifespan = Lifespan(app, "auto")
             await lifespan.startup()
-            assert lifespan.present
+            assert lifespan.supported
             assert lifespan.state == {"pool": "open"}
             assert await lifespan.shutdown() is True
 
@@ -72,7 +72,7 @@ class TestWell:
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
             raise AssertionError("called")
 
-        assert not start(app, "off").present
+        assert not start(app, "off").supported
 
     def test_what_follows_shutdown_complete_is_waited_for(self) -> None:
         after = []
@@ -103,7 +103,7 @@ class TestWell:
             await send(COMPLETE)
             messages.append(await receive())
 
-        assert start(app, "on").present
+        assert start(app, "on").supported
         assert messages == [{"type": "lifespan.shutdown"}]
 
     def test_one_that_is_done_after_startup_has_nothing_to_shut_down(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -157,7 +157,7 @@ class TestWrongMessages:
     @pytest.mark.parametrize(
         ("first", "then", "says"),
         [
-            (COMPLETE, COMPLETE, '"lifespan.startup.complete" cannot be sent on the lifespan scope when it has said'),
+            (COMPLETE, COMPLETE, '"lifespan.startup.complete" cannot be sent on the lifespan scope when it has sent'),
             (COMPLETE, {"type": "lifespan.shutdown.complete"}, '"lifespan.shutdown.complete" cannot be sent'),
             (COMPLETE, {"type": "http.response.body"}, '"http.response.body" cannot be sent'),
             (COMPLETE, {}, '"None" cannot be sent'),
@@ -176,7 +176,7 @@ class TestWrongMessages:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
 
-        assert start(app).present
+        assert start(app).supported
         assert errors[0].startswith(says)
 
     def test_a_wrong_answer_to_startup(self) -> None:
@@ -187,7 +187,7 @@ class TestWrongMessages:
         said = fail(app)
         assert said.startswith("the application failed to start: RuntimeError: ")
         assert said.endswith(
-            '"lifespan.shutdown.complete" cannot be sent on the lifespan scope when it has lifespan.startup'
+            '"lifespan.shutdown.complete" cannot be sent on the lifespan scope when it has received lifespan.startup'
         )
 
     def test_one_that_waits_for_its_shutdown_without_an_answer_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -317,7 +317,7 @@ class TestCancellation:
 
         released: Any = None
         run("asyncio", test())
-        assert "ignores that its lifespan is cancelled" in caplog.text
+        assert "ignores the cancellation of its lifespan" in caplog.text
 
 
 class TestAfterStartup:

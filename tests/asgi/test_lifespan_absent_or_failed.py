@@ -135,16 +135,16 @@ class TestNone:
     def test_auto_goes_on_and_says_why_at_debug(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
         """At info there is no error to be seen: it is how most such applications say that they have none."""
         lifespan = start(app)
-        assert not lifespan.present
+        assert not lifespan.supported
         plain, why = caplog.records
         assert (plain.levelname, plain.getMessage()) == ("INFO", "the application has no lifespan")
         assert why.levelname == "DEBUG"
-        assert why.getMessage().startswith("it turned the lifespan down: ")
+        assert why.getMessage().startswith("why the application has no lifespan: ")
         assert plain.exc_info is why.exc_info is None
 
     @pytest.mark.parametrize("app", LACKING)
     def test_on_does_not(self, app: Any) -> None:
-        assert fail(app, "on").startswith("the application has no lifespan, and --lifespan on asks for one: ")
+        assert fail(app, "on").startswith("the application has no lifespan, and --lifespan on requires one: ")
 
     def test_the_error_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         start(misses_a_key)
@@ -173,7 +173,7 @@ class TestInDoubt:
 
     @pytest.mark.parametrize("app", [app, compiled])
     def test_auto_goes_on_with_a_warning_and_the_traceback(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
-        assert not start(app).present
+        assert not start(app).supported
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         assert record.exc_info is not None
@@ -242,7 +242,7 @@ class TestFailure:
         assert fail(app) == "the application failed to start: KeyError: 'path'"
 
     def test_what_may_be_a_lack_of_lifespan_gets_the_remedy(self) -> None:
-        assert fail(builds_before_it_asks).endswith(" (if it has no lifespan, say --lifespan off)")
+        assert fail(builds_before_it_asks).endswith(" (if it has no lifespan, write --lifespan off)")
         assert "--lifespan" not in fail(asserts_in_startup)
         assert "--lifespan" not in fail(builds_before_it_asks, "on")
 

@@ -541,7 +541,7 @@ class WebSocketSession(Exchange):
             self._send_pending_close()
 
     def reading_failed(self, error: Exception) -> bool:
-        """Close if an error has lost a message, and with it all that follow. Return whether the peer is told why."""
+        """Close if an error lost a message, and with it all that follow. Return whether the peer gets the reason."""
         if self.response_state is not WEBSOCKET_OPEN or not isinstance(error, MemoryError):
             return False
         self._close_info = CloseInfo(INTERNAL_ERROR, NO_MEMORY)
