@@ -28,7 +28,7 @@ class Clock(WebSocketDeadlines):
 
     def __init__(self, connection: Any, session: Any, ping_outstanding: bool) -> None:
         super().__init__(connection, session, LIMITS)
-        self._ping_outstanding = ping_outstanding
+        self._pinged_since = BEGAN if ping_outstanding else 0.0
         self._closing_since = BEGAN
 
 
@@ -58,7 +58,7 @@ def calls_after(seconds: float, state: State, ping_outstanding: bool = False, fd
     clock = Clock(connection, session, ping_outstanding)
     clock.check(BEGAN + seconds, BEGAN + seconds)
     if called == ["ping"]:
-        assert connection.waiting_since == BEGAN + seconds, "the next wait is counted from here"
+        assert clock._pinged_since == BEGAN + seconds, "the next wait is counted from here"
     return called
 
 
