@@ -8,7 +8,7 @@ import whorl
 
 FUNCTIONS = {
     "run": "(app: 'Any', **options: 'Any') -> 'None'",
-    "shutdown": "() -> 'Shutdown'",
+    "shutdown": "(*, app_owns_close: 'bool' = True) -> 'Shutdown'",
 }
 NAMES = {"Config", "ConfigError", "ServeError", "Server", "StartError", "WhorlError", "__version__", *FUNCTIONS}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from whorl.asgi.exchange import Exchange
 from whorl.asgi.states import ABORTED, COMPLETE, SENDING, STARTED, TRAILERS, ResponseState
+from whorl.asgi.websocket import CLOSE_TRANSITIONS, CloseState
 from whorl.connection.http1_state import CLOSED, LINGERING, TRANSITIONS
 
 PAGE = Path(__file__).parents[1] / "ARCHITECTURE.md"
@@ -51,13 +52,22 @@ def exchange() -> Iterator[str]:
         yield f"{state.name} --> [*]"
 
 
+def websocket_close() -> Iterator[str]:
+    yield f"[*] --> {CloseState(0).name}"
+    for state, following in CLOSE_TRANSITIONS.items():
+        for new in following:
+            yield f"{state.name} --> {new.name}"
+        if not following:
+            yield f"{state.name} --> [*]"
+
+
 def diagram(lines: Iterable[str]) -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in lines), "```", ""])
 
 
 def rendered(page: str) -> str:
     """The page, with its diagrams as the tables have them."""
-    diagrams = {"connection": connection, "exchange": exchange}
+    diagrams = {"connection": connection, "exchange": exchange, "websocket_close": websocket_close}
     return PLACE.sub(lambda place: f"{place[1]}{diagram(diagrams[place[2]]())}{place[3]}", page)
 
 

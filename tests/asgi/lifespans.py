@@ -44,13 +44,13 @@ def start(app: Any, mode: Mode = "auto") -> Lifespan:
 
 
 def fail(app: Any, mode: Mode = "auto") -> str:
-    """Start an application on asyncio that must not start. Returns what is said, in one line."""
+    """Start an application that must fail to start. Return the error, one line."""
 
     async def startup() -> str:
         with pytest.raises(StartError) as caught:
             await Lifespan(app, mode).startup()
         return str(caught.value)
 
-    said: str = run("asyncio", startup())
-    assert "\n" not in said
-    return said
+    error: str = run("asyncio", startup())
+    assert "\n" not in error
+    return error

@@ -1,4 +1,4 @@
-"""From what the user named to an application that can be called, and every mistake on the way."""
+"""Loading an application: import strings, factories, interfaces, and every mistake."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class TestImportString:
         assert sys.path == before
 
     @pytest.mark.parametrize(
-        ("target", "says"),
+        ("target", "expected"),
         [
             ("whorl_main", 'does not name an application: write <module>:<attribute>, such as "main:app"'),
             ("whorl_main:", "does not name an application"),
@@ -122,16 +122,16 @@ class TestImportString:
         ],
     )
     def test_a_mistake_is_one_line_with_the_remedy(
-        self, directory: Path, target: str, says: str, caplog: pytest.LogCaptureFixture
+        self, directory: Path, target: str, expected: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert says.format(directory) in refusal(target, directory)
+        assert expected.format(directory) in refusal(target, directory)
         assert not caplog.records
 
     def test_a_directory_that_is_not_there(self, directory: Path) -> None:
         assert "--app-dir: there is no directory" in refusal("whorl_main:app", directory / "nowhere")
 
 
-class TestTheApplicationsOwnFault:
+class TestApplicationErrors:
     @pytest.mark.parametrize(
         ("text", "error"),
         [
@@ -147,8 +147,8 @@ class TestTheApplicationsOwnFault:
         self, directory: Path, text: str, error: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         (directory / "broken.py").write_text(text)
-        said = refusal("broken:app", directory)
-        assert said.startswith(f'"broken:app" raised while it was imported: {error}')
+        message = refusal("broken:app", directory)
+        assert message.startswith(f'"broken:app" raised while it was imported: {error}')
         assert len(caplog.records) == 1
         assert str(directory / "broken.py") in caplog.text
         assert "importlib" not in caplog.text
@@ -164,13 +164,13 @@ class TestTheApplicationsOwnFault:
         assert "import itself.part" in caplog.text
 
     def test_a_lookup_that_raises(self, directory: Path, caplog: pytest.LogCaptureFixture) -> None:
-        said = refusal("whorl_main:explodes", directory)
-        assert said == '"whorl_main:explodes" raised when it was looked up: LookupError: looked up'
+        message = refusal("whorl_main:explodes", directory)
+        assert message == '"whorl_main:explodes" raised when it was looked up: LookupError: looked up'
         assert len(caplog.records) == 1
 
     def test_a_factory_that_raises(self, directory: Path, caplog: pytest.LogCaptureFixture) -> None:
-        said = refusal("whorl_main:fails", directory, factory=True)
-        assert said == 'the factory "whorl_main:fails" raised: LookupError: no settings'
+        message = refusal("whorl_main:fails", directory, factory=True)
+        assert message == 'the factory "whorl_main:fails" raised: LookupError: no settings'
         assert len(caplog.records) == 1
         assert "def fails(): raise" in caplog.text
 
@@ -189,7 +189,7 @@ class TestFactory:
         assert isinstance(find(Callable3, factory=True).app, Callable3)
 
     @pytest.mark.parametrize(
-        ("name", "says"),
+        ("name", "expected"),
         [
             ("app", '"whorl_main:app" is no factory, it cannot be called without arguments: drop --factory'),
             ("needs_settings", "cannot be called without arguments: give its parameters defaults"),
@@ -198,8 +198,8 @@ class TestFactory:
             ("returns_factory", "returned something to call again: it must return the application"),
         ],
     )
-    def test_a_mistake(self, directory: Path, name: str, says: str) -> None:
-        assert says in refusal(f"whorl_main:{name}", directory, factory=True)
+    def test_a_mistake(self, directory: Path, name: str, expected: str) -> None:
+        assert expected in refusal(f"whorl_main:{name}", directory, factory=True)
 
     def test_it_is_never_called_to_find_out(self) -> None:
         def create() -> None:
@@ -369,7 +369,7 @@ class TestInterface:
         assert refusal(wsgi, interface="wsgi") == "--interface wsgi needs the package a2wsgi: pip install 'whorl[wsgi]'"
 
     @pytest.mark.parametrize(
-        ("app", "says"),
+        ("app", "expected"),
         [
             (3, "is no application: an int cannot be called"),
             (Callable3, "is a class and no application: name an instance of it, or add --factory to have one made"),
@@ -380,11 +380,11 @@ class TestInterface:
             (with_more_async, "cannot be called with (scope, receive, send)"),
         ],
     )
-    def test_what_is_none_of_them(self, app: Any, says: str) -> None:
-        assert says in refusal(app)
+    def test_what_is_none_of_them(self, app: Any, expected: str) -> None:
+        assert expected in refusal(app)
 
     @pytest.mark.parametrize(
-        ("app", "interface", "says"),
+        ("app", "interface", "expected"),
         [
             (asgi2, "asgi3", "cannot be called as asgi3 with (scope, receive, send)"),
             (asgi3, "asgi2", "cannot be called as asgi2 with (scope)"),
@@ -393,10 +393,10 @@ class TestInterface:
             (3, "asgi3", "cannot be called as asgi3"),
         ],
     )
-    def test_what_is_not_what_was_said(self, app: Any, interface: str, says: str) -> None:
-        assert says in refusal(app, interface=interface)
+    def test_another_interface_than_configured(self, app: Any, interface: str, expected: str) -> None:
+        assert expected in refusal(app, interface=interface)
 
-    def test_what_was_said_holds(self) -> None:
+    def test_the_configured_interface_is_used(self) -> None:
         assert find(anything, interface="asgi2").interface == "asgi2"
 
     def test_an_object_is_named_by_where_it_is_from(self) -> None:
@@ -409,7 +409,7 @@ async def call(application: Application, *arguments: Any) -> None:
 
 
 def test_types_only_a_checker_imports_do_not_matter() -> None:
-    """Python 3.14 evaluates annotations when it is asked for a signature."""
+    """Python 3.14 evaluates annotations when `inspect.signature` is called (PEP 649)."""
     namespace: dict[str, Any] = {}
     future = "" if sys.version_info >= (3, 14) else "from __future__ import annotations\n"
     exec(f"{future}def app(scope: Scope, receive: Receive, send: Send) -> None: ...", namespace)

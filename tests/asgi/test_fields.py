@@ -1,4 +1,4 @@
-"""What an application is told of a response field that is none."""
+"""Errors for malformed response fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLLECTS: list[Callable[[Any], object]] = [TABLE.encode_all, TABLE.encode_traile
 
 @pytest.mark.parametrize("collect", COLLECTS)
 @pytest.mark.parametrize(
-    ("field", "said"),
+    ("field", "shown"),
     [
         ((b"x", bytearray(b"y")), "(b'x', bytearray)"),
         ([b"x", bytearray(b"y")], "(b'x', bytearray)"),
@@ -33,10 +33,10 @@ COLLECTS: list[Callable[[Any], object]] = [TABLE.encode_all, TABLE.encode_traile
         ([b"x", b"y", b"z"], "(b'x', b'y', b'z')"),
     ],
 )
-def test_it_is_no_pair_of_bytes(collect: Callable[[Any], object], field: Any, said: str) -> None:
+def test_a_field_that_is_not_a_pair_of_bytes(collect: Callable[[Any], object], field: Any, shown: str) -> None:
     with pytest.raises(TypeError) as caught:
         collect([(b"a", b"b"), field])
-    assert str(caught.value) == f"a response field is a pair of bytes, not {said}"
+    assert str(caught.value) == f"a response field is a pair of bytes, not {shown}"
 
 
 @pytest.mark.parametrize("collect", COLLECTS)

@@ -1,4 +1,4 @@
-"""The application's start-up and shutdown (ASGI lifespan 2.0): the conversation, its mistakes, and its end."""
+"""The application's startup and shutdown (ASGI lifespan 2.0): the conversation, its mistakes, and its end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TestWell:
         async def test() -> None:
             lifespan = Lifespan(app, "auto")
             await lifespan.startup()
-            assert lifespan.present
+            assert lifespan.supported
             assert lifespan.state == {"pool": "open"}
             assert await lifespan.shutdown() is True
 
@@ -72,7 +72,7 @@ class TestWell:
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
             raise AssertionError("called")
 
-        assert not start(app, "off").present
+        assert not start(app, "off").supported
 
     def test_what_follows_shutdown_complete_is_waited_for(self) -> None:
         after = []
@@ -96,14 +96,14 @@ class TestWell:
 
         start(app)
 
-    def test_one_that_answers_before_it_asks_is_understood(self) -> None:
+    def test_an_answer_before_receive_is_accepted(self) -> None:
         messages = []
 
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
             await send(COMPLETE)
             messages.append(await receive())
 
-        assert start(app, "on").present
+        assert start(app, "on").supported
         assert messages == [{"type": "lifespan.shutdown"}]
 
     def test_one_that_is_done_after_startup_has_nothing_to_shut_down(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -155,15 +155,15 @@ class TestWell:
 
 class TestWrongMessages:
     @pytest.mark.parametrize(
-        ("first", "then", "says"),
+        ("first", "then", "expected"),
         [
-            (COMPLETE, COMPLETE, '"lifespan.startup.complete" cannot be sent on the lifespan scope when it has said'),
+            (COMPLETE, COMPLETE, '"lifespan.startup.complete" cannot be sent on the lifespan scope when it has sent'),
             (COMPLETE, {"type": "lifespan.shutdown.complete"}, '"lifespan.shutdown.complete" cannot be sent'),
             (COMPLETE, {"type": "http.response.body"}, '"http.response.body" cannot be sent'),
             (COMPLETE, {}, '"None" cannot be sent'),
         ],
     )
-    def test_after_startup(self, first: Any, then: Any, says: str) -> None:
+    def test_after_startup(self, first: Any, then: Any, expected: str) -> None:
         errors = []
 
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
@@ -176,21 +176,21 @@ class TestWrongMessages:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
 
-        assert start(app).present
-        assert errors[0].startswith(says)
+        assert start(app).supported
+        assert errors[0].startswith(expected)
 
     def test_a_wrong_answer_to_startup(self) -> None:
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
 
-        said = fail(app)
-        assert said.startswith("the application failed to start: RuntimeError: ")
-        assert said.endswith(
-            '"lifespan.shutdown.complete" cannot be sent on the lifespan scope when it has lifespan.startup'
+        error = fail(app)
+        assert error.startswith("the application failed to start: RuntimeError: ")
+        assert error.endswith(
+            '"lifespan.shutdown.complete" cannot be sent on the lifespan scope when it has received lifespan.startup'
         )
 
-    def test_one_that_waits_for_its_shutdown_without_an_answer_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_one_that_receives_again_without_an_answer_is_warned(self, caplog: pytest.LogCaptureFixture) -> None:
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
             await receive()
             await receive()
@@ -243,7 +243,7 @@ class TestCancellation:
         run(loop_name, test())
 
     def test_it_is_awaited(self) -> None:
-        """A frozen start-up that is cancelled cleans up before `startup` has ended."""
+        """A frozen startup that is cancelled cleans up before `startup` has ended."""
         cleaned = []
 
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
@@ -293,7 +293,7 @@ class TestCancellation:
 
         run("asyncio", test())
 
-    def test_one_that_ignores_it_does_not_hold_us_for_ever(
+    def test_one_that_ignores_it_is_left_behind(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(module, "CANCEL_SECONDS", 0.01)
@@ -317,7 +317,7 @@ class TestCancellation:
 
         released: Any = None
         run("asyncio", test())
-        assert "ignores that its lifespan is cancelled" in caplog.text
+        assert "ignores the cancellation of its lifespan" in caplog.text
 
 
 class TestAfterStartup:

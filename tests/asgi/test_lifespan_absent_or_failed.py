@@ -1,4 +1,4 @@
-"""An application that has no lifespan, one that failed to start, and what tells them apart."""
+"""An application that has no lifespan, one that failed to start, and how they are distinguished."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def receive_body(method: str, receive: Channel) -> None:
 
 async def says_so_in_a_helper(scope: Scope, receive: Channel, send: Channel) -> None:
     def route(kind: str) -> None:
-        raise RuntimeError(f"nobody serves {kind}")
+        raise RuntimeError(f"cannot serve {kind}")
 
     route(scope["type"])
 
@@ -132,19 +132,19 @@ LACKING = [
 
 class TestNone:
     @pytest.mark.parametrize("app", LACKING)
-    def test_auto_goes_on_and_says_why_at_debug(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_auto_goes_on_and_logs_why_at_debug(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
         """At info there is no error to be seen: it is how most such applications say that they have none."""
         lifespan = start(app)
-        assert not lifespan.present
+        assert not lifespan.supported
         plain, why = caplog.records
         assert (plain.levelname, plain.getMessage()) == ("INFO", "the application has no lifespan")
         assert why.levelname == "DEBUG"
-        assert why.getMessage().startswith("it turned the lifespan down: ")
+        assert why.getMessage().startswith("why the application has no lifespan: ")
         assert plain.exc_info is why.exc_info is None
 
     @pytest.mark.parametrize("app", LACKING)
     def test_on_does_not(self, app: Any) -> None:
-        assert fail(app, "on").startswith("the application has no lifespan, and --lifespan on asks for one: ")
+        assert fail(app, "on").startswith("the application has no lifespan, and --lifespan on requires one: ")
 
     def test_the_error_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         start(misses_a_key)
@@ -160,7 +160,7 @@ class TestNone:
 
 
 class TestInDoubt:
-    """It raised with the scope in hand, but not as one that checks it would."""
+    """It raised while it held the scope, but not as a check of the scope would."""
 
     @staticmethod
     async def app(scope: Scope, receive: Channel, send: Channel) -> None:
@@ -173,7 +173,7 @@ class TestInDoubt:
 
     @pytest.mark.parametrize("app", [app, compiled])
     def test_auto_goes_on_with_a_warning_and_the_traceback(self, app: Any, caplog: pytest.LogCaptureFixture) -> None:
-        assert not start(app).present
+        assert not start(app).supported
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         assert record.exc_info is not None
@@ -231,7 +231,7 @@ class TestFailure:
         assert record.exc_info is not None
         assert app.__name__ in caplog.text
 
-    def test_a_key_of_somebody_else_s_is_no_excuse(self) -> None:
+    def test_another_missing_key_is_a_failure(self) -> None:
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:
             def look_up(settings: dict[str, str]) -> str:
                 return settings["path"]
@@ -242,7 +242,7 @@ class TestFailure:
         assert fail(app) == "the application failed to start: KeyError: 'path'"
 
     def test_what_may_be_a_lack_of_lifespan_gets_the_remedy(self) -> None:
-        assert fail(builds_before_it_asks).endswith(" (if it has no lifespan, say --lifespan off)")
+        assert fail(builds_before_it_asks).endswith(" (if it has no lifespan, write --lifespan off)")
         assert "--lifespan" not in fail(asserts_in_startup)
         assert "--lifespan" not in fail(builds_before_it_asks, "on")
 
@@ -284,7 +284,7 @@ class TestFailure:
         assert fail(app) == "the application failed to start: OSError: no database"
         assert caplog.text.count("Traceback") == 1
 
-    def test_startup_failed_and_then_something_to_put_away(self) -> None:
+    def test_startup_failed_and_then_a_cleanup(self) -> None:
         put_away = []
 
         async def app(scope: Scope, receive: Channel, send: Channel) -> None:

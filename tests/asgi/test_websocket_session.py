@@ -1,5 +1,5 @@
-"""A WebSocket session on a carrier of straw: whatever peer, application, server and sweep do, and in whatever order,
-what each of them hears is whole, in order, and ends once."""
+"""A WebSocket session on a fake transport: whatever peer, application, server and sweep do, in any order, each of them
+receives everything, in order, and one end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.effort import effort
 from tests.websocket.vectors import BINARY, CLOSE, PING, PONG, TEXT, close, frame, server_frames
 from whorl.asgi.app_context import AppContext
 from whorl.asgi.scope import ConnectionInfo
-from whorl.asgi.websocket import WebSocketLimits, WebSocketSession
+from whorl.asgi.websocket import CLOSE_TRANSITIONS, CloseState, WebSocketLimits, WebSocketSession
 from whorl.http.encoder import ResponseFieldEncoder
 from whorl.wire.http1.fields import FieldLineCache
 from whorl.wire.http1.head import HeadLimits, parse_head
@@ -30,22 +30,25 @@ HEAD = parse_head(
     FieldLineCache(),
 )
 HANDSHAKE = read_handshake(HEAD.method, HEAD.fields)
-MOST_QUEUED = 2
+MAX_QUEUED = 2
 TURNS = 6  # of the loop, until everything that follows from something has happened
 LOGGER = logging.getLogger("tests.session")
 LOGGER.propagate = False
 LOGGER.addHandler(logging.NullHandler())
 
-PEER = ("message", "message", "octets", "ping", "two and a ping", "peer closes", "peer breaks it")
-APPLICATION = ("receive", "receive", "impatient", "crossing", "send", "send", "close", "return", "fail")
-OTHERS = ("block", "unblock", "server leaves", "overdue", "client left")
-MOST_STEPS = 14
+PEER = ("message", "message", "bytes", "ping", "two and a ping", "peer closes", "peer breaks it")
+APPLICATION = ("receive", "receive", "cancelled", "crossing", "send", "send", "close", "return", "fail")
+OTHERS = ("block", "unblock", "server shuts down", "overdue", "client left")
+MAX_STEPS = 14
 SILENT = {"peer closes", "peer breaks it", "client left"}
-STEPS = st.lists(st.sampled_from(PEER) | st.sampled_from(APPLICATION) | st.sampled_from(OTHERS), max_size=MOST_STEPS)
+STEPS = st.lists(st.sampled_from(PEER) | st.sampled_from(APPLICATION) | st.sampled_from(OTHERS), max_size=MAX_STEPS)
 
 
-class Straw:
-    """A carrier that keeps what it is given, and what the peer says while it is not to be read."""
+CLOSE_STATE = vars(WebSocketSession)["_close_state"]  # the slot
+
+
+class FakeTransport:
+    """Keeps what is written, and what the peer sends while reading is paused."""
 
     client = ConnectionInfo(None, None, "http")
 
@@ -54,9 +57,9 @@ class Straw:
         self.writing_blocked = False
         self.is_paused = False
         self.has_ended = False
-        self.said = b""
+        self.written = b""
         self.held: list[bytes] = []
-        self.session: WebSocketSession
+        self.session: CheckedSession
 
     def client_ended(self) -> bool:
         return False
@@ -66,7 +69,7 @@ class Straw:
 
     def write(self, data: bytes) -> None:
         assert not self.has_ended
-        self.said += data
+        self.written += data
 
     def pause_reading(self) -> None:
         self.is_paused = True
@@ -75,44 +78,62 @@ class Straw:
         self.is_paused = False
         asyncio.get_running_loop().call_soon(self.read_on)
 
-    def read_on(self, at_once: int = MOST_QUEUED) -> None:
+    def read_on(self, inline_budget: int = MAX_QUEUED) -> None:
         while self.held and not self.is_paused and not self.has_ended:
-            self.session.receive_octets(self.held.pop(0), at_once)
+            self.session.receive_data(self.held.pop(0), inline_budget)
 
-    def receive(self, data: bytes, at_once: int = MOST_QUEUED) -> None:
+    def receive(self, data: bytes, inline_budget: int = MAX_QUEUED) -> None:
         self.held.append(data)
-        self.read_on(at_once)
+        self.read_on(inline_budget)
 
     def restart_deadline(self) -> None: ...
 
-    def websocket_ended(self, broken: bool) -> None:
+    def websocket_ended(self, protocol_error: bool) -> None:
         assert not self.has_ended
         self.has_ended = True
 
     def lose(self) -> None:
-        """The peer has gone; the session is told once, unless it had ended."""
+        """Disconnect once, unless the session has ended."""
         if not self.has_ended:
             self.has_ended = True
             self.session.on_disconnect()
 
 
+class CheckedSession(WebSocketSession):
+    """Held to `CLOSE_TRANSITIONS`."""
+
+    faults: list[object]
+
+    @property
+    def _close_state(self) -> CloseState:
+        return CLOSE_STATE.__get__(self)  # type: ignore[no-any-return]
+
+    @_close_state.setter
+    def _close_state(self, new: CloseState) -> None:
+        old = getattr(self, "_close_state", new)
+        if new is not old and new not in CLOSE_TRANSITIONS[old]:
+            self.faults.append(f"{old.name} -> {new.name}")
+        CLOSE_STATE.__set__(self, new)
+
+
 class Play:
-    """One session, and what everybody heard."""
+    """One session, and what each side received."""
 
     def __init__(self) -> None:
-        self.carrier = Straw()
+        self.transport = FakeTransport()
         self.commands: asyncio.Queue[str] = asyncio.Queue()
-        self.told: list[str | bytes] = []  # by the peer, as long as it is open
-        self.heard: list[dict[str, Any]] = []
+        self.peer_sent: list[str | bytes] = []  # while it is open
+        self.received: list[dict[str, Any]] = []
         self.sent: list[str] = []
         self.steps: set[str] = set()
         self.faults: list[object] = []
-        self.is_busy = False  # the application: it has a message, and has not come back for more
+        self.is_busy = False  # the application has a message, and has not called receive() again
         loop = asyncio.get_running_loop()
         self.service = AppContext(self.application, loop, contextvars.copy_context(), LOGGER)
-        limits = WebSocketLimits(100, MOST_QUEUED, None)
-        self.session = WebSocketSession(self.service, self.carrier, HEAD, {}, HANDSHAKE.extensions, limits)  # type: ignore[arg-type]
-        self.carrier.session = self.session
+        limits = WebSocketLimits(100, MAX_QUEUED, None)
+        self.session = CheckedSession(self.service, self.transport, HEAD, {}, HANDSHAKE.extensions, limits)  # type: ignore[arg-type]
+        self.transport.session = self.session
+        self.session.faults = self.faults
 
     async def application(self, scope: object, receive: Any, send: Any) -> None:
         await receive()
@@ -121,25 +142,25 @@ class Play:
             try:
                 await self.obey(command, receive, send)
             except (OSError, RuntimeError):
-                may_be_over = self.steps & {"close", "overdue", "client left"} or self.carrier.has_ended
+                may_be_over = self.steps & {"close", "overdue", "client left"} or self.transport.has_ended
                 if not may_be_over and self.is_busy:
-                    self.faults.append("whoever has a message may answer it")
+                    self.faults.append("an application that has a message may answer it")
             except AssertionError as fault:
                 self.faults.append(fault)
 
     async def obey(self, command: str, receive: Any, send: Any) -> None:
         if command == "receive":
             self.is_busy = False
-            self.hear(await receive())
-        elif command in ("impatient", "crossing"):
+            self.note(await receive())
+        elif command in ("cancelled", "crossing"):
             self.is_busy = False
             task = asyncio.ensure_future(receive())
             await asyncio.sleep(0)
-            if command == "crossing" and not self.carrier.has_ended and not self.steps & SILENT:
-                self.carrier.receive(self.octets("two and a ping"), at_once=0)  # a task is running: this one
+            if command == "crossing" and not self.transport.has_ended and not self.steps & SILENT:
+                self.transport.receive(self.frames("two and a ping"), inline_budget=0)  # a task is running: this one
             task.cancel()
             try:
-                self.hear(await task)
+                self.note(await task)
             except asyncio.CancelledError:
                 pass
         elif command == "send":
@@ -151,8 +172,8 @@ class Play:
         elif command == "fail":
             raise ZeroDivisionError
 
-    def hear(self, message: dict[str, Any]) -> None:
-        self.heard.append(message)
+    def note(self, message: dict[str, Any]) -> None:
+        self.received.append(message)
         self.is_busy = message["type"] == "websocket.receive"
 
     async def turns(self) -> None:
@@ -160,58 +181,58 @@ class Play:
             await asyncio.sleep(0)
 
     async def step(self, step: str) -> None:
-        carrier, session = self.carrier, self.session
+        transport, session = self.transport, self.session
         if step in APPLICATION:
             self.commands.put_nowait(step)
         elif step in PEER:
             if not self.steps & SILENT:
                 # As from the loop, where no task is running.
-                asyncio.get_running_loop().call_soon(carrier.receive, self.octets(step))
+                asyncio.get_running_loop().call_soon(transport.receive, self.frames(step))
         elif step == "block":
-            carrier.writing_blocked = True
+            transport.writing_blocked = True
         elif step == "unblock":
             self.unblock()
-        elif step == "server leaves":
-            session.server_leaves()
+        elif step == "server shuts down":
+            session.on_server_shutdown()
         elif step == "overdue" and session.closing_state is State.CLOSING_THEIRS:
-            session.answer_close()
+            session.send_close_reply()
         elif step == "client left":
-            carrier.lose()
+            transport.lose()
         self.steps.add(step)
         await self.turns()
 
     def unblock(self) -> None:
-        if self.carrier.writing_blocked:
-            self.carrier.writing_blocked = False
+        if self.transport.writing_blocked:
+            self.transport.writing_blocked = False
             self.session.resume_writing()
 
-    def octets(self, step: str) -> bytes:
+    def frames(self, step: str) -> bytes:
         if step == "ping":
             return frame(PING, b"there?")
         if step == "peer closes":
             return close(3000, b"bye")
         if step == "peer breaks it":
             return frame(3)
-        messages: list[str | bytes] = [f"{len(self.told)}"]
-        if step == "octets":
-            messages = [b"octets"]
+        messages: list[str | bytes] = [f"{len(self.peer_sent)}"]
+        if step == "bytes":
+            messages = [b"bytes"]
         elif step == "two and a ping":
             messages.append(b"more")
-        self.told += messages
-        octets = b"".join(
+        self.peer_sent += messages
+        data = b"".join(
             frame(TEXT, message.encode()) if isinstance(message, str) else frame(BINARY, message)
             for message in messages
         )
-        return octets + frame(PING, b"behind them") if len(messages) > 1 else octets
+        return data + frame(PING, b"behind them") if len(messages) > 1 else data
 
     async def end(self) -> None:
-        """The application takes what is left, and then the carrier breaks if nothing else has ended it."""
+        """The application receives what is left, then the connection is lost if nothing else has ended it."""
         self.unblock()
         await self.turns()
-        for _ in range(2 * MOST_STEPS + 2):
+        for _ in range(2 * MAX_STEPS + 2):
             self.commands.put_nowait("receive")
             await self.turns()
-        self.carrier.lose()
+        self.transport.lose()
         self.commands.put_nowait("receive")
         self.commands.put_nowait("return")
         for _ in range(5):
@@ -220,32 +241,34 @@ class Play:
 
     def check(self) -> None:
         assert self.faults == []
-        frames = server_frames(self.carrier.said)
+        frames = server_frames(self.transport.written)
         closed = [at for at, sent in enumerate(frames) if sent.opcode == CLOSE]
         assert len(closed) <= 1
         if closed:  # a ping is answered as long as the peer's own Close frame has not come (RFC 6455 section 5.5.2)
             assert {sent.opcode for sent in frames[closed[0] + 1 :]} <= {PONG}
         assert [sent.payload.decode() for sent in frames if sent.opcode == TEXT] == self.sent
-        heard = [
-            message.get("bytes") or message["text"] for message in self.heard if message["type"] == "websocket.receive"
+        received = [
+            message.get("bytes") or message["text"]
+            for message in self.received
+            if message["type"] == "websocket.receive"
         ]
-        assert heard == self.told[: len(heard)]
-        ends = [message for message in self.heard if message["type"] == "websocket.disconnect"]
-        assert self.heard[len(heard) :] == ends, "and nothing follows the end"
+        assert received == self.peer_sent[: len(received)]
+        ends = [message for message in self.received if message["type"] == "websocket.disconnect"]
+        assert self.received[len(received) :] == ends, "and nothing follows the end"
         assert all(end == ends[0] for end in ends)
         if self.steps & {"close", "return", "fail", "overdue", "client left"}:
             return
-        if self.steps & {"peer closes", "peer breaks it", "server leaves"}:
+        if self.steps & {"peer closes", "peer breaks it", "server shuts down"}:
             code = int.from_bytes(frames[closed[0]].payload[:2])
-            assert ends[0]["code"] == code in (3000, 1002, 1012), "both sides hear the same"
-        if "server leaves" not in self.steps:
-            assert heard == self.told, "all of it, whoever waits how long"
+            assert ends[0]["code"] == code in (3000, 1002, 1012), "both sides get the same code"
+        if "server shuts down" not in self.steps:
+            assert received == self.peer_sent, "all of it, however long it waits"
 
 
 @given(STEPS)
-@example(["message", "receive", "peer closes", "server leaves", "send"])
-@example(["receive", "message", "server leaves", "send", "message", "peer closes"])
-@example(["two and a ping", "two and a ping", "block", "ping", "message", "unblock", "impatient"])
+@example(["message", "receive", "peer closes", "server shuts down", "send"])
+@example(["receive", "message", "server shuts down", "send", "message", "peer closes"])
+@example(["two and a ping", "two and a ping", "block", "ping", "message", "unblock", "cancelled"])
 @example(["crossing", "receive", "receive", "crossing", "peer closes", "receive", "send"])
 @example(["receive", "message", "peer closes", "send"])
 @example(["two and a ping", "client left", "receive"])

@@ -13,7 +13,7 @@ import pytest
 
 from tests.net.recorder import tcp_pair, unix_pair
 from whorl.config import Config
-from whorl.connection import websocket_deadlines as keepalive
+from whorl.connection import websocket_deadlines
 from whorl.connection.limits import Limits
 from whorl.connection.websocket_deadlines import CLOSE_REPLY_SECONDS, WebSocketDeadlines
 from whorl.platform import peer_acknowledges, peer_has_ended, peer_is_gone
@@ -26,13 +26,13 @@ BEGAN = 100.0
 class Clock(WebSocketDeadlines):
     """One whose waits have begun before."""
 
-    def __init__(self, connection: Any, session: Any, was_pinged: bool) -> None:
+    def __init__(self, connection: Any, session: Any, ping_outstanding: bool) -> None:
         super().__init__(connection, session, LIMITS)
-        self._ping_outstanding = was_pinged
+        self._pinged_since = BEGAN if ping_outstanding else 0.0
         self._closing_since = BEGAN
 
 
-def calls_after(seconds: float, state: State, was_pinged: bool = False, fd: int | None = None) -> list[str]:
+def calls_after(seconds: float, state: State, ping_outstanding: bool = False, fd: int | None = None) -> list[str]:
     """What is done about a connection that has waited for so long.
 
     Args:
@@ -53,29 +53,29 @@ def calls_after(seconds: float, state: State, was_pinged: bool = False, fd: int 
     for name in ("restart_deadline", "disconnect_exchange", "close"):
         setattr(connection, name, note(name))
     session = SimpleNamespace(closing_state=state)
-    for name in ("ping", "ping_unanswered", "answer_close"):
+    for name in ("ping", "ping_timed_out", "send_close_reply"):
         setattr(session, name, note(name))
-    clock = Clock(connection, session, was_pinged)
+    clock = Clock(connection, session, ping_outstanding)
     clock.check(BEGAN + seconds, BEGAN + seconds)
     if called == ["ping"]:
-        assert connection.waiting_since == BEGAN + seconds, "the next wait is counted from here"
+        assert clock._pinged_since == BEGAN + seconds, "the next wait is counted from here"
     return called
 
 
 @pytest.mark.parametrize(
-    ("state", "was_pinged", "deadline_seconds", "done"),
+    ("state", "ping_outstanding", "deadline_seconds", "done"),
     [
         (State.OPEN, False, 3.0, ["ping"]),
-        (State.OPEN, True, 5.0, ["ping_unanswered"]),
+        (State.OPEN, True, 5.0, ["ping_timed_out"]),
         (State.CLOSING_OURS, False, 10.0, ["disconnect_exchange", "close"]),
-        (State.CLOSING_THEIRS, False, CLOSE_REPLY_SECONDS, ["answer_close"]),
+        (State.CLOSING_THEIRS, False, CLOSE_REPLY_SECONDS, ["send_close_reply"]),
     ],
 )
 def test_each_wait_at_its_deadline_and_past_it(
-    state: State, was_pinged: bool, deadline_seconds: float, done: list[str]
+    state: State, ping_outstanding: bool, deadline_seconds: float, done: list[str]
 ) -> None:
-    assert calls_after(deadline_seconds, state, was_pinged) == []
-    assert calls_after(deadline_seconds + 0.01, state, was_pinged) == done
+    assert calls_after(deadline_seconds, state, ping_outstanding) == []
+    assert calls_after(deadline_seconds + 0.01, state, ping_outstanding) == done
 
 
 class TestWhileWeDoNotRead:
@@ -104,8 +104,8 @@ class TestWhileWeDoNotRead:
         ends = time.monotonic() + 10
         while peer_acknowledges(pair[0].fileno(), 0.0):  # nothing is on its way
             assert time.monotonic() < ends
-        monkeypatch.setattr(keepalive, "peer_acknowledges", lambda fd, _: peer_acknowledges(fd, 0.0))
-        assert calls_after(5.01, State.OPEN, True, pair[0].fileno()) == ["ping_unanswered"]
+        monkeypatch.setattr(websocket_deadlines, "peer_acknowledges", lambda fd, _: peer_acknowledges(fd, 0.0))
+        assert calls_after(5.01, State.OPEN, True, pair[0].fileno()) == ["ping_timed_out"]
 
     def test_a_unix_socket_tells_when_it_is_closed(self) -> None:
         ours, theirs = unix_pair()

@@ -1,11 +1,8 @@
-"""Where the application comes from: an import string or an object, called first if it is a factory.
+"""Loads the application from an import string or an object, and calls it first if it is a factory.
 
-An import string is `<module>:<attribute>[.<attribute> …]`. What the user got wrong (no such module, no such name, a
-factory without its flag) is one line with what to write instead. What the application got wrong (its module raises
-while it is imported, its factory fails) is the application's fault: its traceback is logged once, from its own first
-frame, and the start fails with one line.
-
-The server calls `load` before anything is bound. How an application is called is `whorl.asgi.interface`'s matter.
+An import string is `<module>:<attribute>[.<attribute> …]`. An error of the user (no such module or attribute, a factory
+without its flag) is reported in one line with a remedy. An error of the application (its module or its factory raises)
+is logged with its traceback, and reported in one line.
 """
 
 from __future__ import annotations
@@ -34,9 +31,9 @@ class Application:
     """An application that can be called.
 
     Args:
-        app: called as ASGI 3, whatever its own interface is.
+        app: the application as ASGI 3.
         interface: its own interface.
-        name: what to call it in a message: its import string, or its type.
+        name: its name in messages: its import string, or its type.
     """
 
     app: ASGIApp
@@ -47,7 +44,7 @@ class Application:
 async def load(
     target: object, *, factory: bool, app_dir: str, interface: Literal["auto", "asgi3", "asgi2", "wsgi"]
 ) -> Application:
-    """Find the application, make it if it is made by a factory, and decide how it is called.
+    """Load the application.
 
     Args:
         target: an import string, or the application or factory itself.
@@ -57,7 +54,7 @@ async def load(
         interface: how the application is called; "auto" decides by its signature.
 
     Raises:
-        StartError: there is no application to be had, or it failed while it was loaded.
+        StartError: there is no application, or it failed while it was loaded.
     """
     if isinstance(target, str):
         name, found = target, import_target(target, app_dir)
@@ -75,14 +72,14 @@ async def load(
 
 
 def import_target(target: str, app_dir: str) -> object:
-    """Import what an import string names: the application, or its factory.
+    """Import what an import string names: an application or a factory.
 
     Args:
         target: the import string.
         app_dir: the directory to import from, "" for the current one; put first on `sys.path`.
 
     Raises:
-        StartError: there is nothing of this name, or importing it raised.
+        StartError: the name does not exist, or its import raised.
     """
     module_name, _, path = target.partition(":")
     if not module_name or not path:
@@ -101,7 +98,7 @@ def import_target(target: str, app_dir: str) -> object:
         except AttributeError:
             raise StartError(f'"{owner_name}" has no attribute "{attribute}"{_suggest(found, attribute)}') from None
         except Exception as error:
-            _blame(error, f'"{target}" raised when it was looked up')
+            _raise_app_error(error, f'"{target}" raised when it was looked up')
         owner_name += f".{attribute}"
     return found
 
@@ -110,23 +107,23 @@ def _import_module(name: str, directory: str, target: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except WhorlError:
-        raise  # one finished line: the module calls whorl.run while it is imported
+        raise  # the module calls whorl.run while it is imported
     except Exception as error:
-        # The module that was asked for is missing if the missing one is it, or a package that it is in, and none of
-        # their code has run: a module may as well fail to import one of its own name.
+        # The named module is missing if it, or a package that holds it, was not found and no code of the application
+        # has run: a module may also fail to import another of the same name.
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is None or not f"{name}.".startswith(f"{missing}.") or app_traceback(error) is not None:
-            _blame(error, f'"{target}" raised while it was imported')
+            _raise_app_error(error, f'"{target}" raised while it was imported')
         raise StartError(_missing(missing, directory, target)) from None
 
 
 def _missing(module: str, directory: str, target: str) -> str:
-    """What to say of a module that does not exist: its siblings tell what may have been meant."""
+    """Return the error for a module that does not exist, with the sibling that was probably meant."""
     package, _, leaf = module.rpartition(".")
     siblings = list(getattr(sys.modules[package], "__path__", [])) if package else [directory]
     if not siblings:
         return f'there is no module "{module}": "{package}" is no package'
-    import pkgutil  # here, and difflib below, because a start without mistakes has no use for them
+    import pkgutil  # here, as difflib below: only an error needs them
 
     near = nearest(leaf, [sibling.name for sibling in pkgutil.iter_modules(siblings)])
     if not near:
@@ -148,7 +145,7 @@ async def _make(factory: object, subject: str) -> object:
     except WhorlError:
         raise
     except Exception as error:
-        _blame(error, f"the factory {subject} raised")
+        _raise_app_error(error, f"the factory {subject} raised")
     if made is None:
         raise StartError(f"the factory {subject} returned None: it must return the application")
     if callable(made) and looks_like_factory(made):
@@ -156,29 +153,29 @@ async def _make(factory: object, subject: str) -> object:
     return made
 
 
-def _blame(error: Exception, sentence: str) -> NoReturn:
-    """It is the application's fault: its traceback goes to the log, once, and the start fails."""
+def _raise_app_error(error: Exception, sentence: str) -> NoReturn:
+    """Log the application's traceback, and raise StartError."""
     log_app_error(logging.getLogger(ERROR_LOGGER), error, sentence)
     raise StartError(f"{sentence}: {describe(error)}") from error
 
 
 def nearest(word: str, names: list[str]) -> list[str]:
-    """The name that looks most like a word, if one does."""
+    """Return the name most like the word, or none."""
     from difflib import get_close_matches
 
     return get_close_matches(word, names, 1)
 
 
 def _suggest(owner: object, attribute: str) -> str:
-    """What may have been meant: a name that is nearly the same, else one that holds an application or makes one."""
+    """Return what was probably meant: a similar name, else one of an application or its factory."""
     names = [name for name in dir(owner) if not name.startswith("_")]
     near = nearest(attribute, names) or list(_applications(vars(owner) if isinstance(owner, ModuleType) else {}))[:1]
     return f': did you mean "{near[0]}"?' if near else ""
 
 
 def _applications(namespace: dict[str, Any]) -> Iterable[str]:
-    """The public names in a module that are surely applications: by their parameters' names, because many an async
-    function takes three."""
+    """Yield the public names in a module that are applications by the names of their parameters: many async functions
+    take three."""
     for name, value in namespace.items():
         if name.startswith("_") or not callable(value) or inspect.isclass(value):
             continue

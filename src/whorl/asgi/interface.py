@@ -1,12 +1,10 @@
-"""Which of three calling conventions an application has, and how each becomes ASGI 3.
+"""Detects the calling convention of an application, and adapts it to ASGI 3.
 
-    asgi3   await app(scope, receive, send)     what everything is written for today
-    asgi2   await app(scope)(receive, send)     its predecessor, "double callable" (ASGI, "Legacy Applications")
-    wsgi    app(environ, start_response)        PEP 3333, through the package a2wsgi
+    asgi3   await app(scope, receive, send)
+    asgi2   await app(scope)(receive, send)     ("Legacy Applications" of the ASGI specification)
+    wsgi    app(environ, start_response)        (PEP 3333, by the package a2wsgi)
 
-`detect` decides by the signature alone and never calls the application to find out: a call has effects, and an error
-inside would be taken for an answer. What fits none is refused with what is probably meant. `whorl.asgi.application`
-calls this; nothing here imports modules or knows the configuration.
+Only the signature decides: to call the application could have effects, and its errors would be taken for an answer.
 """
 
 from __future__ import annotations
@@ -31,14 +29,14 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 
 def detect(app: Any, subject: str) -> Interface:
-    """Decide how an application is called.
+    """Return how an application is called.
 
     Args:
-        app: the application, of any shape.
-        subject: how to name it in an error.
+        app: the application.
+        subject: its name in an error.
 
     Raises:
-        StartError: it is no application, or probably a factory, or WSGI, which is never assumed.
+        StartError: it is not an application; or it is probably a factory, or WSGI, which is never assumed.
     """
     if not callable(app):
         raise StartError(f"{subject} is no application: {_article(type(app).__name__)} cannot be called")
@@ -59,10 +57,10 @@ def detect(app: Any, subject: str) -> Interface:
 
 
 def check(app: Any, interface: Interface, subject: str) -> None:
-    """Refuse an application that cannot be called in the way that was asked for.
+    """Check that an application can be called by the configured interface.
 
     Raises:
-        StartError: with how it would be called.
+        StartError: it cannot.
     """
     arguments = ARGUMENTS[interface]
     if callable(app) and takes(app, len(arguments)):
@@ -72,7 +70,7 @@ def check(app: Any, interface: Interface, subject: str) -> None:
 
 
 def adapt(app: Any, interface: Interface) -> ASGIApp:
-    """Make an ASGI 3 application of one with another interface.
+    """Return the application as ASGI 3.
 
     Raises:
         StartError: the package that runs WSGI applications is not installed.
@@ -89,8 +87,8 @@ def adapt(app: Any, interface: Interface) -> ASGIApp:
 
 
 def takes(app: Callable[..., Any], count: int) -> bool:
-    """Whether something can be called with so many positional arguments; what shows no signature (compiled code) is
-    given the benefit of the doubt."""
+    """Return whether an object can be called with so many positional arguments. True if it has no signature, as in
+    compiled code."""
     signature = _signature(app)
     if signature is None:
         return True
@@ -102,10 +100,10 @@ def takes(app: Callable[..., Any], count: int) -> bool:
 
 
 def looks_like_factory(app: Callable[..., Any]) -> bool:
-    """Whether something can be called with nothing, and is meant to be.
+    """Return whether an object is called without arguments.
 
-    A decorator's `*args` says nothing about what it decorates; an async function that also takes three arguments is an
-    application with defaults.
+    A decorator's `*args` does not count. An async function that also takes three arguments is an application with
+    defaults.
     """
     signature = _signature(app)
     if signature is None or not takes(app, 0):
@@ -116,8 +114,7 @@ def looks_like_factory(app: Callable[..., Any]) -> bool:
 
 
 def _detect_class(app: type, subject: str) -> Interface:
-    """A class is called like a function, and what comes out is an instance: awaited in ASGI 3, called again in ASGI
-    2."""
+    """Detect the interface of a class. Its instance is awaited in ASGI 3, called in ASGI 2."""
     if takes(app, 3) and hasattr(app, "__await__"):
         return "asgi3"
     if takes(app, 1) and not takes(app, 0):
@@ -134,16 +131,14 @@ def _from_asgi2(app: Callable[[Scope], Callable[[Receive, Send], Any]]) -> ASGIA
 
 
 def _is_coroutine_function(app: object) -> bool:
-    """Whether calling it makes a coroutine: an async function, or an object whose `__call__` is one."""
+    """Return whether a call makes a coroutine: it is an async function, or its `__call__` is."""
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
 
 
 def _signature(app: Callable[..., Any]) -> inspect.Signature | None:
     try:
-        if sys.version_info >= (
-            3,
-            14,
-        ):  # annotations are evaluated when asked for, and may name what only a type checker imports
+        # PEP 649: annotations are evaluated on demand, and may name what only a type checker imports.
+        if sys.version_info >= (3, 14):
             from annotationlib import Format
 
             return inspect.signature(app, annotation_format=Format.FORWARDREF)

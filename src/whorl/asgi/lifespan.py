@@ -1,19 +1,8 @@
-"""The application's start-up and shutdown (ASGI lifespan 2.0), in one task that lives as long as the server.
+"""The application's startup and shutdown (ASGI lifespan 2.0).
 
-One task, so that what an application enters at start-up it leaves at shutdown: context variables, task groups and
-cancel scopes belong to a task.
-
-In mode `auto` an application may lack lifespan. The specification lets it raise on the scope, and has the server go
-on then. Taken to the letter, that hides every error of a start-up, so Whorl tells them apart:
-
-- It called `receive()`, so it was told to start, and then raised: its start-up failed, and the server does not start.
-  Unless it answered as if to a request, or missed a key that a request has: then it never looked at the scope's type.
-- It raised before: `whorl.asgi.lifespan_support` tells a refusal (at level info; the error, at debug) from a failure
-  (the server does not start). In doubt the server starts, with a warning and the traceback.
-- It returned without an answer: it has no lifespan.
-
-The server calls `startup` before it accepts and `shutdown` when the last exchange has ended, and bounds either with
-`asyncio.timeout` if it wants: both may be cancelled at any time, and leave no task behind.
+One task runs as long as the server, because context variables, task groups and cancel scopes belong to a task. The
+specification lets an application without lifespan raise. Taken literally, that would hide every error of a startup:
+`whorl.asgi.lifespan_support` distinguishes the two. `startup` and `shutdown` may be cancelled; no task is left behind.
 """
 
 from __future__ import annotations
@@ -24,7 +13,7 @@ from enum import Enum
 from typing import Any, Literal, NoReturn
 
 from whorl.asgi.coroutines import is_of_application
-from whorl.asgi.lifespan_support import Verdict, judge
+from whorl.asgi.lifespan_support import Verdict, classify
 from whorl.asgi.types import ASGIApp, Message, Scope
 from whorl.errors import StartError
 from whorl.observe.failures import describe, log_app_error
@@ -33,29 +22,28 @@ from whorl.observe.logs import ERROR_LOGGER
 __all__ = ["Lifespan"]
 
 CANCEL_SECONDS = 5.0
-"""How long a cancelled application may take to clean up before it is cancelled again."""
 CANCEL_TIMES = 3
-"""How often an application is cancelled that swallows it, before it is left to the loop's own end."""
+"""An application may swallow its cancellation. After so many, its task is left to the end of the loop."""
 
 
 class Phase(Enum):
-    """How far the conversation with the application has come."""
+    """What the application has received and sent last. The value completes "... when"."""
 
-    CALLED = "the application runs and has not asked for a message"
-    STARTING = "it has lifespan.startup"
-    STARTED = "it has said that it is ready"
-    SHUTDOWN_DUE = "lifespan.shutdown waits for it"
-    STOPPING = "it has lifespan.shutdown"
-    STOPPED = "it has said that it has shut down"
-    FAILED = "it has said that it could not"
-    ABSENT = "it took the scope for a request's: it has no lifespan"
+    CALLED = "it has not called receive()"
+    STARTING = "it has received lifespan.startup"
+    STARTED = "it has sent lifespan.startup.complete"
+    SHUTDOWN_DUE = "lifespan.shutdown waits in receive()"
+    STOPPING = "it has received lifespan.shutdown"
+    STOPPED = "it has sent lifespan.shutdown.complete"
+    FAILED = "it has sent lifespan.startup.failed or lifespan.shutdown.failed"
+    ABSENT = "it has answered as if to a request, so it has no lifespan"
 
 
-BEFORE_START = frozenset({Phase.CALLED, Phase.STARTING})
-LAST_WORDS = frozenset({Phase.STOPPED, Phase.FAILED, Phase.ABSENT})
+START_PHASES = frozenset({Phase.CALLED, Phase.STARTING})
+FINAL_PHASES = frozenset({Phase.STOPPED, Phase.FAILED, Phase.ABSENT})
 
 ANSWERS = {
-    # Who answers before it asks is understood all the same.
+    # An answer before receive() is accepted too.
     (Phase.CALLED, "lifespan.startup.complete"): Phase.STARTED,
     (Phase.CALLED, "lifespan.startup.failed"): Phase.FAILED,
     (Phase.STARTING, "lifespan.startup.complete"): Phase.STARTED,
@@ -63,9 +51,9 @@ ANSWERS = {
     (Phase.STOPPING, "lifespan.shutdown.complete"): Phase.STOPPED,
     (Phase.STOPPING, "lifespan.shutdown.failed"): Phase.FAILED,
 }
-"""What the application may say when. Anything else is its mistake."""
+"""Where each message of the application leads. Any other is its error."""
 
-UNSAID = {Phase.FAILED: "it gave no reason", Phase.ABSENT: "it answered as if to a request"}
+DEFAULT_REASONS = {Phase.FAILED: "it gave no reason", Phase.ABSENT: "it answered as if to a request"}
 
 
 class Lifespan:
@@ -73,10 +61,10 @@ class Lifespan:
 
     Args:
         app: the application.
-        mode: "off" never calls it; "on" makes its absence an error; "auto" takes it as it comes.
+        mode: "off": it is not called. "on": it must support lifespan. "auto": it may.
 
     Attributes:
-        state: what the application left for its requests (ASGI lifespan state); each scope gets a shallow copy.
+        state: what the application shares with its requests (ASGI lifespan state); each scope has a shallow copy.
     """
 
     def __init__(self, app: ASGIApp, mode: Literal["auto", "on", "off"]) -> None:
@@ -91,25 +79,25 @@ class Lifespan:
         self._error: BaseException | None = None
 
     @property
-    def present(self) -> bool:
-        """Whether the application has a lifespan, known once `startup` has returned."""
-        return self._task is not None and self._phase is not Phase.ABSENT and self._phase not in BEFORE_START
+    def supported(self) -> bool:
+        """Whether the application supports lifespan. Valid after `startup`."""
+        return self._task is not None and self._phase is not Phase.ABSENT and self._phase not in START_PHASES
 
     async def startup(self) -> None:
-        """Start the application, and return when it is ready, or when it has no lifespan and needs none.
+        """Start the application. Return when it is ready, or has no lifespan and needs none.
 
         Raises:
-            StartError: it failed to start, or has no lifespan in mode "on". Its traceback has been logged.
+            StartError: it failed to start, or has no lifespan in mode "on". The traceback has been logged.
         """
         if self._mode == "off":
             return
         task = self._task = asyncio.get_running_loop().create_task(self._run(), name="whorl lifespan")
         task.add_done_callback(lambda _: self._changed.set())
         try:
-            while self._phase in BEFORE_START and not task.done():
-                await self._change()
+            while self._phase in START_PHASES and not task.done():
+                await self._wait_change()
             if self._phase is Phase.FAILED:
-                await asyncio.wait((task,))  # it may have something to put away
+                await asyncio.wait((task,))  # it may have to clean up
         except asyncio.CancelledError:
             await self._end(task)
             raise
@@ -118,10 +106,10 @@ class Lifespan:
             self._conclude_start()
 
     async def shutdown(self) -> bool:
-        """Shut the application down, and return when its task has ended.
+        """Shut the application down. Return when its task has ended.
 
         Returns:
-            Whether it went well; what did not has been logged. Without a lifespan there is nothing to shut down.
+            Whether it succeeded. Errors have been logged. Without lifespan there is nothing to do.
         """
         task = self._task
         serving = self._phase is Phase.STARTED
@@ -129,7 +117,7 @@ class Lifespan:
             return True
         if task.done():
             return self._error is None
-        self._become(Phase.SHUTDOWN_DUE)
+        self._set_phase(Phase.SHUTDOWN_DUE)
         try:
             await asyncio.wait((task,))
         finally:
@@ -148,23 +136,23 @@ class Lifespan:
             await self._app(scope, self._receive, self._send)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_of_application(error, self._task):
-                raise  # it was asked to stop
+                raise  # a cancellation by the server
             self._error = error
             if self._phase is Phase.STARTED:
-                sentence = "the application's lifespan failed while it served: it cannot be told of the shutdown"
+                sentence = "the application's lifespan failed while it served: it will not receive lifespan.shutdown"
                 log_app_error(self._logger, error, sentence)
 
     async def _receive(self) -> Message:
         if self._phase is Phase.CALLED:
-            self._become(Phase.STARTING)
+            self._set_phase(Phase.STARTING)
             return {"type": "lifespan.startup"}
         if self._phase is Phase.STARTING:
-            self._logger.warning("the application waits for its shutdown and has not sent lifespan.startup.complete")
+            self._logger.warning("the application calls receive() again and has not sent lifespan.startup.complete")
         while self._phase is not Phase.SHUTDOWN_DUE:
-            if self._phase in LAST_WORDS and self._task is not None:
-                self._task.cancel()  # nothing more will come: this is its end
-            await self._change()
-        self._become(Phase.STOPPING)
+            if self._phase in FINAL_PHASES and self._task is not None:
+                self._task.cancel()  # there is no further message
+            await self._wait_change()
+        self._set_phase(Phase.STOPPING)
         return {"type": "lifespan.shutdown"}
 
     async def _send(self, message: Message) -> None:
@@ -172,66 +160,66 @@ class Lifespan:
         answer = ANSWERS.get((self._phase, kind))
         if answer is None:
             when = self._phase.value
-            if self._phase in BEFORE_START and not kind.startswith("lifespan."):
-                self._become(Phase.ABSENT)
+            if self._phase in START_PHASES and not kind.startswith("lifespan."):
+                self._set_phase(Phase.ABSENT)
             raise RuntimeError(f'"{kind}" cannot be sent on the lifespan scope when {when}')
         self._reason = str(message.get("message", "")).strip()
-        self._become(answer)
+        self._set_phase(answer)
 
     # Conclusions
 
     def _conclude_start(self) -> None:
-        """It has ended without being ready: say why, and whether the server may go on."""
-        error, phase, said = self._error, self._phase, self._said()
+        """Log why the application has ended without being ready, and raise if the server may not go on."""
+        error, phase, reason = self._error, self._phase, self._reason_line()
         verdict = Verdict.FAILURE if phase is Phase.FAILED else Verdict.REFUSAL
-        if error is not None and phase in BEFORE_START:
-            verdict = judge(error, told=phase is Phase.STARTING)
+        if error is not None and phase in START_PHASES:
+            verdict = classify(error, startup_received=phase is Phase.STARTING)
         if verdict is Verdict.FAILURE or (verdict is Verdict.DOUBT and self._mode == "on"):
             unasked = phase is Phase.CALLED and self._mode == "auto"
-            hint = " (if it has no lifespan, say --lifespan off)" if unasked else ""
-            self._fail(f"the application failed to start: {said}{hint}")
+            hint = " (if it has no lifespan, write --lifespan off)" if unasked else ""
+            self._fail(f"the application failed to start: {reason}{hint}")
         if self._mode == "on":
-            self._fail(f"the application has no lifespan, and --lifespan on asks for one: {said}")
+            self._fail(f"the application has no lifespan, and --lifespan on requires one: {reason}")
         self._phase = Phase.ABSENT
         if verdict is Verdict.DOUBT and error is not None:
-            sentence = "the application failed when it was asked to start; the server goes on as if it had no lifespan"
-            log_app_error(self._logger, error, f"{sentence} (--lifespan off or on settles it)", logging.WARNING)
+            sentence = "the application raised on the lifespan scope: the server starts as if it had no lifespan"
+            log_app_error(self._logger, error, f"{sentence} (write --lifespan off or on to decide)", logging.WARNING)
         else:
             self._logger.info("the application has no lifespan")
-            self._logger.debug("it turned the lifespan down: %s", said)
+            self._logger.debug("why the application has no lifespan: %s", reason)
 
     def _fail(self, sentence: str) -> NoReturn:
-        """Give up the start. What takes more than a line to say goes to the log, once."""
+        """Raise StartError. Log first what does not fit into one line."""
         if self._error is not None:
             log_app_error(self._logger, self._error, "the application failed to start")
         elif "\n" in self._reason:
             self._logger.error("the application failed to start:\n%s", self._reason)
         raise StartError(sentence) from self._error
 
-    def _said(self) -> str:
-        """In one line, why it is not ready. A reason of many lines is a traceback; the last one is the error."""
+    def _reason_line(self) -> str:
+        """Return why the application is not ready. The last line of a longer reason, a traceback, is the error."""
         if self._reason and ("\n" not in self._reason or self._error is None):
             return self._reason.splitlines()[-1]
         if self._error is not None:
             return describe(self._error)
-        return UNSAID.get(self._phase, "it returned without an answer")
+        return DEFAULT_REASONS.get(self._phase, "it returned without an answer")
 
     # Mechanics
 
-    def _become(self, phase: Phase) -> None:
+    def _set_phase(self, phase: Phase) -> None:
         self._phase = phase
         self._changed.set()
 
-    async def _change(self) -> None:
+    async def _wait_change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
     async def _end(self, task: asyncio.Task[None]) -> None:
-        """Have the task end now, by cancellation if it has not ended by itself."""
+        """Cancel the task if it has not ended, and wait for its end."""
         for _ in range(CANCEL_TIMES):
             if task.done():
                 return
             task.cancel()
             await asyncio.wait((task,), timeout=CANCEL_SECONDS)
         if not task.done():
-            self._logger.error("the application ignores that its lifespan is cancelled: it is left behind")
+            self._logger.error("the application ignores the cancellation of its lifespan: its task is left behind")

@@ -1,7 +1,6 @@
-"""Files that an application names as content (ASGI extension http.response.pathsend).
+"""Opens the files of http.response.pathsend (ASGI extension).
 
-Opening is checked before anything leaves: what is missing or no regular file raises in the application, which can still
-answer otherwise.
+A file is opened before the head is sent: if that fails, the application gets the error and can still answer.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ def open_file(path: str) -> tuple[BinaryIO, int]:
         The open file, unbuffered, and its size in bytes.
 
     Raises:
-        ValueError: the path is not absolute, or what it names is no regular file.
+        ValueError: the path is not absolute, or the file is not regular.
         OSError: it cannot be opened.
     """
     if not os.path.isabs(path):
-        raise ValueError(f"http.response.pathsend wants an absolute path, not {path!r}")
-    descriptor = os.open(path, READ_ONLY)
+        raise ValueError(f"http.response.pathsend needs an absolute path, not {path!r}")
+    fd = os.open(path, READ_ONLY)
     try:
-        status = os.fstat(descriptor)
+        status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"http.response.pathsend wants a regular file, and {path!r} is none")
+            raise ValueError(f"http.response.pathsend needs a regular file, and {path!r} is not")
     except BaseException:
-        os.close(descriptor)
+        os.close(fd)
         raise
-    return open(descriptor, "rb", buffering=0), status.st_size
+    return open(fd, "rb", buffering=0), status.st_size

@@ -1,12 +1,11 @@
-"""How an application learns that its server is about to leave, so that streams without an end can end in time.
+"""Tell the application that its server shuts down, so that endless streams can end in time.
 
     stopping = whorl.shutdown()
     while not stopping.begun: ...       # or: await stopping.wait()
 
-ASGI has no message for it: `http.disconnect` says that the client left, and lifespan's shutdown comes when all requests
-have ended. A context variable carries it, which reaches everything that runs for the application (requests, lifespan,
-tasks and threads that they start) and costs a request nothing. `server` begins it, before it drains. Where an
-application asks inside a WebSocket, it is the application that says goodbye to the peer, and not the server.
+ASGI has no message for it: http.disconnect reports the client, and lifespan.shutdown comes after the last request. A
+context variable carries it, which costs a request nothing and reaches requests, lifespan, and the tasks and threads
+that they start.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 
-__all__ = ["FAREWELL", "SHUTDOWN", "Farewell", "Shutdown", "shutdown"]
+__all__ = ["CLOSE_OWNER", "SHUTDOWN", "CloseOwner", "Shutdown", "shutdown"]
 
 
 class Shutdown:
-    """One server's shutdown: whether it has begun, and the moment when it does.
+    """The shutdown of one server.
 
     Attributes:
-        begun: whether the server has begun to leave. It may be read from any thread.
+        begun: whether the shutdown has begun. It may be read from any thread.
     """
 
     __slots__ = ("_event", "begun")
@@ -31,11 +30,11 @@ class Shutdown:
         self._event = asyncio.Event()
 
     async def wait(self) -> None:
-        """Return once the server begins to leave. To be awaited on the server's own loop."""
+        """Wait until the shutdown begins. Only on the server's own loop."""
         await self._event.wait()
 
     def begin(self) -> None:
-        """The server begins to leave; called by the server, once or more often."""
+        """Begin the shutdown. Called by the server, once or more."""
         self.begun = True
         self._event.set()
 
@@ -44,36 +43,43 @@ SHUTDOWN: ContextVar[Shutdown] = ContextVar("whorl.shutdown")
 """The shutdown of the server that runs this code."""
 
 
-class Farewell:
-    """Who says goodbye to the peer of one WebSocket when the server leaves.
+class CloseOwner:
+    """Which side closes a WebSocket when the server shuts down: the server, until the application claims it.
 
-    An object of its own, and not the session: the context of the session's task holds it, and the session its task.
+    It is not the session itself, because the session's task holds the context: that would be a reference cycle.
 
     Attributes:
-        asked: whether the application has called `shutdown`, and so says goodbye itself.
+        app_owns_close: whether the application closes.
     """
 
-    __slots__ = ("asked",)
+    __slots__ = ("app_owns_close",)
 
     def __init__(self) -> None:
-        self.asked = False
+        self.app_owns_close = False
+
+    def claim(self) -> None:
+        """Leave the close to the application."""
+        self.app_owns_close = True
 
 
-FAREWELL: ContextVar[Farewell] = ContextVar("whorl.shutdown.farewell")
-"""That of the WebSocket that the code runs for."""
+CLOSE_OWNER: ContextVar[CloseOwner] = ContextVar("whorl.shutdown.close_owner")
+"""That of the WebSocket that this code serves."""
 
 
-def shutdown() -> Shutdown:
-    """The shutdown of the server that runs the calling code.
+def shutdown(*, app_owns_close: bool = True) -> Shutdown:
+    """Return the shutdown of the server that runs the calling code.
 
-    A WebSocket whose application has called this is not closed by the server when it leaves: the application does that,
-    with the code and the last words that it likes. One that has not done so within `timeout_graceful_shutdown` is
-    cancelled, and closed with 1012.
+    Args:
+        app_owns_close: whether the application closes the WebSocket that the caller serves when the server shuts down,
+            with a code and a last message of its choice. If it has not done so within `timeout_graceful_shutdown`, it
+            is cancelled, and the WebSocket closed with 1012. If False, the server closes it, unless an earlier call has
+            claimed that.
 
     Returns:
-        One that never begins, where the code does not run under Whorl: under another server, or in a test.
+        The shutdown. It never begins if the code does not run under Whorl, but under another server or in a test.
     """
-    farewell = FAREWELL.get(None)
-    if farewell is not None:
-        farewell.asked = True
+    if app_owns_close:
+        owner = CLOSE_OWNER.get(None)
+        if owner is not None:
+            owner.claim()
     return SHUTDOWN.get(None) or Shutdown()

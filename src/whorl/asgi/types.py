@@ -1,7 +1,6 @@
-"""The words of ASGI 3 as types (https://asgi.readthedocs.io/en/latest/specs/main.html, "Applications").
+"""The types of ASGI 3 (https://asgi.readthedocs.io/en/latest/specs/main.html, "Applications").
 
-Messages and scopes are plain mappings, as the specification has them: what a key holds is said there and checked
-where a message is read.
+Messages and scopes are plain mappings. Their keys are checked where they are read.
 """
 
 from __future__ import annotations

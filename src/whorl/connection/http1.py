@@ -8,7 +8,7 @@ server's sweep calls `check_deadlines`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import BinaryIO, cast
 
@@ -613,18 +613,19 @@ class Http1Connection(asyncio.Protocol):
     # asgi.WebSocketTransport
 
     def accept_websocket(
-        self, subprotocol: str | None, deflate: Deflate | None, lines: list[bytes], flags: int
+        self, subprotocol: str | None, deflate: Deflate | None, fields: Iterable[tuple[bytes, bytes]]
     ) -> None:
         session = self.exchange
         if not isinstance(session, WebSocketSession):
             return
-        fields = [encode_field(*field) for field in response_fields(self._handshake, subprotocol, deflate)]
+        lines, flags, _ = self.field_encoder.encode_all(fields)
+        handshake_lines = [encode_field(*field) for field in response_fields(self._handshake, subprotocol, deflate)]
         context = self.context
         self.phase = UPGRADED
         self.websocket = session
         self._websocket_deadlines = WebSocketDeadlines(self, session, context.limits)
         header_block = context.caches.default_headers.header_block(flags & ~HAS_CLOSE)
-        self.write(b"".join((STATUS_LINES[101], *fields, *lines, header_block)))
+        self.write(b"".join((STATUS_LINES[101], *handshake_lines, *lines, header_block)))
         session.accepted(101)
         rest = self.reader.take_remaining()
         if self.their_eof:
@@ -634,9 +635,9 @@ class Http1Connection(asyncio.Protocol):
         self.resume_reading()
         self.waiting_since = 0.0
         if rest:
-            session.receive_octets(rest)
+            session.receive_data(rest)
         if context.rejects_new:
-            session.server_leaves()
+            session.on_server_shutdown()
 
     def _receive_websocket_data(self, data: bytes) -> None:
         output = self.output
@@ -644,7 +645,7 @@ class Http1Connection(asyncio.Protocol):
         try:
             self.waiting_since = 0.0
             if self.websocket is not None:
-                self.websocket.receive_octets(data, self.context.limits.limit_pipeline)
+                self.websocket.receive_data(data, self.context.limits.limit_pipeline)
         except Exception as error:
             self._handle_error(error)
         output.corked = False
@@ -659,11 +660,11 @@ class Http1Connection(asyncio.Protocol):
         self.output.write_header_and_payload(header, payload)
         self._block_if_closing()
 
-    def websocket_ended(self, broken: bool) -> None:
+    def websocket_ended(self, protocol_error: bool) -> None:
         if self.phase is not UPGRADED:
             return
         self.exchange = None
-        if broken:
+        if protocol_error:
             self._linger()
         else:
             self.close()
@@ -863,7 +864,7 @@ class Http1Connection(asyncio.Protocol):
         """Close a WebSocket with 1012 when its application has handled what it received. A response in flight is
         followed by the close anyway (`ServerContext.keep_alive_enabled`)."""
         if self.phase is UPGRADED and self.websocket is not None:
-            self.websocket.server_leaves()
+            self.websocket.on_server_shutdown()
 
     def close_if_idle(self) -> None:
         """Close if the connection waits for another request."""

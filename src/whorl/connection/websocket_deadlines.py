@@ -50,18 +50,18 @@ class WebSocketDeadlines:
         limits: the server's.
     """
 
-    __slots__ = ("_closing_since", "_connection", "_limits", "_ping_outstanding", "_session")
+    __slots__ = ("_closing_since", "_connection", "_limits", "_pinged_since", "_session")
 
     def __init__(self, connection: WebSocketConnection, session: WebSocketSession, limits: Limits) -> None:
         self._connection = connection
         self._session = session
         self._limits = limits
-        self._ping_outstanding = False
+        self._pinged_since = 0.0
         self._closing_since = 0.0
 
     def restart(self) -> None:
         """Note that the peer has sent something."""
-        self._ping_outstanding = False
+        self._pinged_since = 0.0
 
     def check(self, read_up_to: float, now: float) -> None:
         """End a wait that takes too long. Arguments as for `Managed.check_deadlines`."""
@@ -76,18 +76,16 @@ class WebSocketDeadlines:
                 self._connection.disconnect_exchange()
                 self._connection.close()
         elif read_up_to - self._closing_since > CLOSE_REPLY_SECONDS:
-            session.answer_close()
+            session.send_close_reply()
 
     def _check_open(self, read_up_to: float, now: float) -> None:
         connection = self._connection
-        waited_seconds = read_up_to - connection.waiting_since
-        if not self._ping_outstanding:
-            if waited_seconds > self._limits.ws_ping_interval:
+        if self._pinged_since == 0.0:
+            if read_up_to - connection.waiting_since > self._limits.ws_ping_interval:
                 self._session.ping()
-                self._ping_outstanding = True
-                connection.waiting_since = now
-        elif waited_seconds > self._limits.ws_ping_timeout:
-            if connection.reading_paused and peer_acknowledges(connection.fileno(), now - connection.waiting_since):
+                self._pinged_since = now
+        elif read_up_to - self._pinged_since > self._limits.ws_ping_timeout:
+            if connection.reading_paused and peer_acknowledges(connection.fileno(), now - self._pinged_since):
                 connection.restart_deadline()
             else:
-                self._session.ping_unanswered()
+                self._session.ping_timed_out()

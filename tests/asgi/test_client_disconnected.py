@@ -1,4 +1,4 @@
-"""Which errors of an application only say that the client has left, however they were wrapped on their way up."""
+"""Which errors of an application only report that the client disconnected, however they are wrapped."""
 
 from __future__ import annotations
 
