@@ -164,7 +164,7 @@ class TestWords:
     @pytest.mark.parametrize("written", ["required", "CERT_REQUIRED", 2, ssl.CERT_REQUIRED])
     def test_of_demands(self, written: object, authority: Authority, certificate: dict[str, Any]) -> None:
         config = Config("a:b", **certificate, ssl_ca_certs=authority.ca_certs, ssl_cert_reqs=written)
-        assert make_contexts(config).first.verify_mode is ssl.CERT_REQUIRED
+        assert make_contexts(config).default.verify_mode is ssl.CERT_REQUIRED
 
     @pytest.mark.parametrize("written", ["TLSv1.2", "tlsv1.2", 17, ssl.PROTOCOL_TLS_SERVER])
     def test_of_versions(self, written: object) -> None:
